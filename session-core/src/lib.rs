@@ -1,5 +1,29 @@
 //! When an aimharder session wants its refresh, and what upstream's answer means.
 //!
-//! Pure: no clock, no network, no JavaScript. The Worker acts on what is decided here.
+//! Pure: no clock, no network, no JavaScript. Time and randomness are arguments; the Worker acts on what is
+//! decided here. Modules stand in the order of the data: a stored session, the request made of it, the page
+//! that answers, what the answer means, when to try next, a whole batch, and the JSON told to others.
+
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may panic"))]
+
+pub mod time;
+
+pub mod secret;
+
+pub mod token;
+
+pub mod cookies;
+
+pub mod session;
 
 pub mod page;
+
+pub mod outcome;
+
+pub mod due;
+
+pub mod finish;
+
+pub mod batch;
+
+pub mod wire;

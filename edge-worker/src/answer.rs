@@ -1,0 +1,278 @@
+//! What goes out: JSON with `success`, and for each failure its status, code and sentence.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use session_core::outcome::{Outcome, OutcomeCode};
+use worker::{Headers, Response};
+
+use crate::{config::ConfigError, database::DatabaseError, identity::IdentityError, run::Summary};
+
+/// Everything that can be wrong with a request, or go wrong with it. The log gets more than the asker.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    Misconfigured(ConfigError),
+    Identity(IdentityError),
+    InternalKey,
+    NoSuchRoute,
+    MethodNotAllowed {
+        allow: &'static str,
+    },
+    BadRequest(String),
+    BodyTooLarge,
+    NoSession,
+    SessionExpired,
+    Busy {
+        retry_after: Duration,
+    },
+    TooSoon {
+        retry_after: Duration,
+    },
+    Upstream {
+        code: OutcomeCode,
+        retry_after: Option<Duration>,
+    },
+    Superseded,
+    Database(DatabaseError),
+    BatchFailed(Box<Summary>),
+    BatchBroken(DatabaseError, Box<Summary>),
+    Interrupted,
+}
+
+/// An error as it is shown: status, stable code, a sentence for people.
+struct Shown {
+    status: u16,
+    code: &'static str,
+    error: String,
+    retry_after: Option<Duration>,
+}
+
+/// How long to wait where nothing better is known.
+const SOON: Duration = Duration::from_secs(5);
+
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<IdentityError> for ApiError {
+    fn from(error: IdentityError) -> Self {
+        Self::Identity(error)
+    }
+}
+
+impl From<ConfigError> for ApiError {
+    fn from(error: ConfigError) -> Self {
+        Self::Misconfigured(error)
+    }
+}
+
+impl ApiError {
+    /// An attempt that did not renew the session.
+    pub(crate) fn from_outcome(outcome: &Outcome) -> Self {
+        match outcome.code() {
+            OutcomeCode::Expired => Self::SessionExpired,
+            code => Self::Upstream {
+                code,
+                retry_after: outcome.retry_after(),
+            },
+        }
+    }
+
+    /// Whether an operator should hear of it.
+    pub(crate) const fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Self::Misconfigured(_) | Self::Database(_) | Self::Interrupted
+        )
+    }
+
+    /// The code and the sentence, for the log.
+    pub(crate) fn to_log(&self) -> (&'static str, String) {
+        let shown = self.shown();
+        (
+            shown.code,
+            if let Self::Database(error) = self {
+                error.to_string()
+            } else {
+                shown.error
+            },
+        )
+    }
+
+    /// The answer.
+    pub(crate) fn to_response(&self, request_id: &str) -> worker::Result<Response> {
+        let shown = self.shown();
+        let mut body = match self {
+            Self::BatchFailed(summary) | Self::BatchBroken(_, summary) => {
+                serde_json::to_value(summary).unwrap_or_else(|_| json!({}))
+            }
+            _ => json!({}),
+        };
+        if let Value::Object(fields) = &mut body {
+            fields.insert("success".to_owned(), json!(false));
+            fields.insert("error".to_owned(), json!(shown.error));
+            fields.insert("code".to_owned(), json!(shown.code));
+            fields.insert("requestId".to_owned(), json!(request_id));
+        }
+        let response = json_response(&body, shown.status)?;
+        let headers = response.headers();
+        if let Some(wait) = shown.retry_after {
+            headers.set("Retry-After", &whole_seconds(wait).to_string())?;
+        }
+        match self {
+            Self::MethodNotAllowed { allow } => headers.set("Allow", allow)?,
+            Self::Identity(IdentityError::Missing) => headers.set("WWW-Authenticate", "Bearer")?,
+            Self::Identity(IdentityError::Invalid | IdentityError::Expired) => {
+                headers.set("WWW-Authenticate", r#"Bearer error="invalid_token""#)?;
+            }
+            _ => {}
+        }
+        Ok(response)
+    }
+
+    fn shown(&self) -> Shown {
+        let plain = |status, code, error: &str| Shown {
+            status,
+            code,
+            error: error.to_owned(),
+            retry_after: None,
+        };
+        let later = |status, code, error: &str, retry_after| Shown {
+            retry_after: Some(retry_after),
+            ..plain(status, code, error)
+        };
+        match self {
+            Self::Misconfigured(error) => plain(503, "misconfigured", &sentence(&error.to_string())),
+            Self::Identity(IdentityError::NoEmail) => plain(
+                403,
+                "email_missing",
+                &sentence(&IdentityError::NoEmail.to_string()),
+            ),
+            Self::Identity(error) => plain(401, "unauthorized", &sentence(&error.to_string())),
+            Self::InternalKey => plain(401, "unauthorized", "A valid x-api-key is required."),
+            Self::NoSuchRoute => plain(404, "not_found", "There is nothing at this address."),
+            Self::MethodNotAllowed { allow } => {
+                plain(405, "method_not_allowed", &format!("This address takes {allow}."))
+            }
+            Self::BadRequest(reason) => plain(400, "bad_request", &sentence(reason)),
+            Self::BodyTooLarge => plain(413, "body_too_large", "The request's body is too large."),
+            Self::NoSession => plain(404, "session_not_found", "You have no such aimharder session."),
+            Self::SessionExpired => plain(
+                409,
+                "session_expired",
+                "The aimharder session is over. Please sign in to aimharder again.",
+            ),
+            Self::Busy { retry_after } => later(
+                429,
+                "refresh_in_progress",
+                "A refresh of this session is under way.",
+                *retry_after,
+            ),
+            Self::TooSoon { retry_after } => later(
+                429,
+                "too_soon",
+                "This session was tried a moment ago. Please wait.",
+                *retry_after,
+            ),
+            Self::Upstream { code, retry_after } => Self::shown_upstream(*code, *retry_after),
+            Self::Superseded => later(
+                503,
+                "superseded",
+                "A newer sign-in took this refresh's place. Please try again.",
+                SOON,
+            ),
+            Self::Database(error) | Self::BatchBroken(error, _) => shown_database(*error),
+            Self::BatchFailed(_) => plain(
+                502,
+                "batch_failed",
+                "No session could be refreshed: aimharder is away or refuses us.",
+            ),
+            Self::Interrupted => later(
+                503,
+                "interrupted",
+                "The work was interrupted. Please try again.",
+                SOON,
+            ),
+        }
+    }
+
+    fn shown_upstream(code: OutcomeCode, retry_after: Option<Duration>) -> Shown {
+        let (status, name, error) = match code {
+            OutcomeCode::Throttled => (503, "upstream_throttled", "aimharder asks us to slow down."),
+            OutcomeCode::Refused => (502, "upstream_refused", "aimharder refused the request."),
+            OutcomeCode::UpstreamFault => (502, "upstream_fault", "aimharder has a fault."),
+            OutcomeCode::Unreachable => (502, "upstream_unreachable", "aimharder can't be reached."),
+            OutcomeCode::TimedOut => (504, "upstream_timed_out", "aimharder did not answer in time."),
+            OutcomeCode::Unusable => (
+                409,
+                "session_unusable",
+                "What is stored of this session can't be used. Please sign in again.",
+            ),
+            OutcomeCode::Unrecognised | OutcomeCode::Refreshed | OutcomeCode::Expired => (
+                502,
+                "upstream_unrecognised",
+                "aimharder answered something that we don't understand.",
+            ),
+        };
+        let retry_after = if status == 409 {
+            None
+        } else {
+            Some(retry_after.unwrap_or(SOON.saturating_mul(6)))
+        };
+        Shown {
+            status,
+            code: name,
+            error: error.to_owned(),
+            retry_after,
+        }
+    }
+}
+
+fn shown_database(error: DatabaseError) -> Shown {
+    let (error_text, retry_after) = match error {
+        DatabaseError::Unavailable(_) | DatabaseError::TimedOut => ("The database is away.", Some(SOON)),
+        DatabaseError::Refused(_) | DatabaseError::Unintelligible => ("The database can't be used.", None),
+    };
+    Shown {
+        status: 503,
+        code: error.code(),
+        error: error_text.to_owned(),
+        retry_after,
+    }
+}
+
+/// An answer of success: `body`'s fields and `success: true`.
+pub(crate) fn success(body: &impl Serialize) -> worker::Result<Response> {
+    let mut body = serde_json::to_value(body).unwrap_or_default();
+    if let Value::Object(fields) = &mut body {
+        fields.insert("success".to_owned(), json!(true));
+    }
+    json_response(&body, 200)
+}
+
+fn json_response(body: &Value, status: u16) -> worker::Result<Response> {
+    let headers = Headers::new();
+    headers.set("Content-Type", "application/json; charset=utf-8")?;
+    headers.set("Cache-Control", "no-store")?;
+    headers.set("X-Content-Type-Options", "nosniff")?;
+    Ok(Response::ok(body.to_string())?
+        .with_headers(headers)
+        .with_status(status))
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis().div_ceil(1_000))
+        .unwrap_or(u64::MAX)
+        .max(1)
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().collect::<String>() + letters.as_str() + ".")
+        .unwrap_or_default()
+}

@@ -1,0 +1,364 @@
+//! The Worker's settings: read once, checked at once, every mistake named in one error.
+
+use std::{fmt, sync::OnceLock, time::Duration};
+
+use session_core::{due::LONGEST_INTERVAL, secret::Secret, token::Fingerprint};
+use url::Url;
+use worker::{Env, js_sys, wasm_bindgen::JsValue};
+
+/// Everything that can be set. `.dev.vars.example` explains each for users.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) refresh_url: Url,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) supabase_url: Url,
+    pub(crate) supabase_key: SupabaseKey,
+    pub(crate) jwt_secret: Secret,
+    pub(crate) internal_api_keys: Vec<Secret>,
+    pub(crate) cron_enabled: bool,
+    pub(crate) batch_size: u32,
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) subrequest_limit: u32,
+    pub(crate) history_days: u32,
+}
+
+/// The service role's key. The two forms are sent differently.
+#[derive(Debug)]
+pub(crate) enum SupabaseKey {
+    /// A legacy key, `eyJ…`: sent in `apikey` and `Authorization`.
+    Jwt(Secret),
+    /// A new key, `sb_secret_…`: sent in `apikey` only.
+    Opaque(Secret),
+}
+
+/// Everything wrong with the settings. Names settings, never their values.
+#[derive(Clone, Debug)]
+pub(crate) struct ConfigError {
+    mistakes: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration is wrong: {}", self.mistakes.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+static CONFIG: OnceLock<Result<Config, ConfigError>> = OnceLock::new();
+
+/// The settings of this isolate, whose environment never changes.
+pub(crate) fn config(env: &Env) -> Result<&'static Config, ConfigError> {
+    CONFIG
+        .get_or_init(|| build(|name| text_of(env, name)))
+        .as_ref()
+        .map_err(Clone::clone)
+}
+
+/// A variable's text; numbers and booleans of a TOML file are as good as their text.
+fn text_of(env: &Env, name: &str) -> Option<String> {
+    let value = js_sys::Reflect::get(env, &JsValue::from(name)).ok()?;
+    let plain = value.as_f64().is_some() || value.as_bool().is_some();
+    let text = value
+        .as_string()
+        .or_else(|| plain.then(|| String::from(js_sys::JsString::from(value))));
+    text.map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+}
+
+fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    let mut reader = Reader {
+        lookup,
+        mistakes: Vec::new(),
+    };
+    let minutes = LONGEST_INTERVAL.as_secs() / 60;
+    let read = (
+        reader.url("AIMHARDER_REFRESH_URL", Some("https://aimharder.com/setrefresh")),
+        reader.fingerprint("AIMHARDER_FINGERPRINT"),
+        reader.url("SUPABASE_URL", None),
+        reader.supabase_key("SUPABASE_SERVICE_ROLE_KEY"),
+        reader.secret("SUPABASE_JWT_SECRET", 32),
+        reader.secret("INTERNAL_API_KEY", 16),
+    );
+    let previous_key = reader
+        .is_set("INTERNAL_API_KEY_PREVIOUS")
+        .then(|| reader.secret("INTERNAL_API_KEY_PREVIOUS", 16));
+    let cron_enabled = reader.flag("REFRESH_CRON_ENABLED", true);
+    let batch_size = reader.number("REFRESH_BATCH_SIZE", 10, 1, 1_000);
+    let interval = reader.number(
+        "REFRESH_INTERVAL_MINUTES",
+        20,
+        1,
+        u32::try_from(minutes).unwrap_or(29),
+    );
+    let timeout = reader.number("REFRESH_TIMEOUT_SECONDS", 10, 1, 20);
+    let allowed_origins = reader.origins("ALLOWED_ORIGINS");
+    let subrequest_limit = reader.number("SUBREQUEST_LIMIT", 50, 20, 10_000);
+    let history_days = reader.number("HISTORY_RETENTION_DAYS", 30, 1, 3_650);
+    let mistakes = reader.mistakes;
+    match read {
+        (
+            Some(refresh_url),
+            Some(fingerprint),
+            Some(supabase_url),
+            Some(supabase_key),
+            Some(jwt_secret),
+            Some(key),
+        ) if mistakes.is_empty() => Ok(Config {
+            refresh_url,
+            fingerprint,
+            supabase_url,
+            supabase_key,
+            jwt_secret,
+            internal_api_keys: std::iter::once(key).chain(previous_key.flatten()).collect(),
+            cron_enabled,
+            batch_size,
+            interval: Duration::from_secs(u64::from(interval).saturating_mul(60)),
+            timeout: Duration::from_secs(timeout.into()),
+            allowed_origins,
+            subrequest_limit,
+            history_days,
+        }),
+        _ => Err(ConfigError { mistakes }),
+    }
+}
+
+/// Reads settings and gathers what is wrong with them.
+struct Reader<L> {
+    lookup: L,
+    mistakes: Vec<String>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    fn is_set(&self, name: &str) -> bool {
+        (self.lookup)(name).is_some()
+    }
+
+    fn required(&mut self, name: &str) -> Option<String> {
+        let text = (self.lookup)(name);
+        if text.is_none() {
+            self.mistakes.push(format!("{name} is missing"));
+        }
+        text
+    }
+
+    fn checked<T>(&mut self, name: &str, must: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.mistakes.push(format!("{name} must be {must}"));
+        }
+        value
+    }
+
+    /// Secrets travel to these addresses: only https, except on this machine.
+    fn url(&mut self, name: &str, default: Option<&str>) -> Option<Url> {
+        let text = (self.lookup)(name)
+            .or_else(|| default.map(str::to_owned))
+            .or_else(|| self.required(name))?;
+        let safe = |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
+        let plain =
+            |url: &Url| url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        let url = Url::parse(&text).ok().filter(|url| safe(url) && plain(url));
+        self.checked(
+            name,
+            "an https address without user name, password or query (http only on this machine)",
+            url,
+        )
+    }
+
+    fn fingerprint(&mut self, name: &str) -> Option<Fingerprint> {
+        let text = self.required(name)?;
+        self.checked(
+            name,
+            "1 to 50 printable ASCII characters",
+            Fingerprint::parse(&text).ok(),
+        )
+    }
+
+    fn secret(&mut self, name: &str, shortest: usize) -> Option<Secret> {
+        let text = self.required(name)?;
+        let secret = (text.len() >= shortest).then(|| Secret::new(text));
+        self.checked(name, &format!("at least {shortest} characters long"), secret)
+    }
+
+    fn supabase_key(&mut self, name: &str) -> Option<SupabaseKey> {
+        let text = self.required(name)?;
+        let sendable = text.bytes().all(|b| b.is_ascii_graphic());
+        let key = match text {
+            _ if !sendable => None,
+            text if text.starts_with("sb_secret_") => Some(SupabaseKey::Opaque(Secret::new(text))),
+            text if text.starts_with("eyJ") => Some(SupabaseKey::Jwt(Secret::new(text))),
+            _ => None,
+        };
+        self.checked(name, "a service role key (sb_secret_… or eyJ…)", key)
+    }
+
+    fn flag(&mut self, name: &str, default: bool) -> bool {
+        let value = match (self.lookup)(name)
+            .map(|text| text.to_ascii_lowercase())
+            .as_deref()
+        {
+            None => Some(default),
+            Some("true" | "1" | "yes" | "on") => Some(true),
+            Some("false" | "0" | "no" | "off") => Some(false),
+            Some(_) => None,
+        };
+        self.checked(name, "true or false", value).unwrap_or(default)
+    }
+
+    fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
+        let value = match (self.lookup)(name) {
+            None => Some(default),
+            Some(text) => text.parse().ok().filter(|value| (least..=most).contains(value)),
+        };
+        self.checked(name, &format!("a whole number from {least} to {most}"), value)
+            .unwrap_or(default)
+    }
+
+    fn origins(&mut self, name: &str) -> Vec<String> {
+        let text = (self.lookup)(name).unwrap_or_default();
+        let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        let exact =
+            |origin: &str| Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == origin);
+        let origins: Vec<String> = origins.map(str::to_owned).collect();
+        let value = origins.iter().all(|origin| exact(origin)).then_some(origins);
+        self.checked(
+            name,
+            "a list of origins like https://app.example.com, separated by commas",
+            value,
+        )
+        .unwrap_or_default()
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    const VALID: [(&str, &str); 5] = [
+        (
+            "AIMHARDER_FINGERPRINT",
+            "my0pz7di4kr8nuq718uecu4ev23fbosfp20z1q6smntm42ideb",
+        ),
+        ("SUPABASE_URL", "http://127.0.0.1:54321"),
+        ("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_x"),
+        ("SUPABASE_JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("INTERNAL_API_KEY", "0123456789abcdef"),
+    ];
+
+    fn with(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let mut settings: HashMap<_, _> = VALID.into_iter().collect();
+        settings.extend(changes.iter().copied());
+        build(|name| {
+            settings
+                .get(name)
+                .filter(|text| !text.is_empty())
+                .map(|text| (*text).to_owned())
+        })
+    }
+
+    fn mistakes(changes: &[(&str, &str)]) -> Vec<String> {
+        with(changes).map_or_else(|error| error.mistakes, |_| Vec::new())
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let config = with(&[]).unwrap();
+        assert_eq!(config.refresh_url.as_str(), "https://aimharder.com/setrefresh");
+        assert_eq!(
+            (
+                config.batch_size,
+                config.interval.as_secs(),
+                config.timeout.as_secs()
+            ),
+            (10, 1_200, 10)
+        );
+        assert!(config.cron_enabled && config.allowed_origins.is_empty());
+    }
+
+    #[test]
+    fn every_mistake_is_named_in_one_error_without_its_value() {
+        let error =
+            build(|name| (name == "REFRESH_BATCH_SIZE").then(|| "lots-of-s3cret".to_owned())).unwrap_err();
+        let text = error.to_string();
+        for name in [
+            "AIMHARDER_FINGERPRINT",
+            "SUPABASE_URL",
+            "SUPABASE_SERVICE_ROLE_KEY",
+            "SUPABASE_JWT_SECRET",
+            "INTERNAL_API_KEY",
+            "REFRESH_BATCH_SIZE",
+        ] {
+            assert!(text.contains(name), "{name} in {text}");
+        }
+        assert!(!text.contains("s3cret"));
+    }
+
+    #[test]
+    fn hazard_1_an_interval_longer_than_the_sessions_life_is_refused() {
+        assert_eq!(
+            mistakes(&[("REFRESH_INTERVAL_MINUTES", "30")]),
+            ["REFRESH_INTERVAL_MINUTES must be a whole number from 1 to 29"]
+        );
+    }
+
+    #[test]
+    fn each_of_these_is_a_mistake() {
+        for (name, value) in [
+            ("AIMHARDER_REFRESH_URL", "http://aimharder.com/setrefresh"),
+            (
+                "AIMHARDER_REFRESH_URL",
+                "https://user:pw@aimharder.com/setrefresh",
+            ),
+            (
+                "AIMHARDER_REFRESH_URL",
+                "https://aimharder.com/setrefresh?token=1",
+            ),
+            ("AIMHARDER_FINGERPRINT", "two words"),
+            ("SUPABASE_URL", "http://db.example.com"),
+            ("SUPABASE_URL", "http://127.0.0.1.example.com"),
+            ("SUPABASE_SERVICE_ROLE_KEY", "anon"),
+            ("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_\r\nx"),
+            ("SUPABASE_JWT_SECRET", "short"),
+            ("INTERNAL_API_KEY", "short"),
+            ("INTERNAL_API_KEY_PREVIOUS", "short"),
+            ("REFRESH_CRON_ENABLED", "maybe"),
+            ("REFRESH_BATCH_SIZE", "0"),
+            ("REFRESH_TIMEOUT_SECONDS", "1.5"),
+            ("ALLOWED_ORIGINS", "*"),
+            ("ALLOWED_ORIGINS", "null"),
+            ("ALLOWED_ORIGINS", "https://app.example.com/"),
+            ("SUBREQUEST_LIMIT", "5"),
+        ] {
+            assert_eq!(mistakes(&[(name, value)]).len(), 1, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_second_internal_key_is_accepted_while_rotating() {
+        let config = with(&[("INTERNAL_API_KEY_PREVIOUS", "fedcba9876543210")]).unwrap();
+        assert_eq!(config.internal_api_keys.len(), 2);
+    }
+
+    #[test]
+    fn printing_the_settings_shows_no_secret() {
+        let shown = format!("{:?}", with(&[]).unwrap());
+        assert!(
+            !shown.contains("0123456789abcdef")
+                && !shown.contains("sb_secret_x")
+                && !shown.contains("my0pz7")
+        );
+    }
+}

@@ -1,0 +1,392 @@
+//! The database, over Supabase's REST API: every call is one of our SQL functions.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use session_core::{
+    batch::Tally, finish::FinishEntry, session::ClaimedRow, time::Timestamp, wire::StoredStatus,
+};
+use worker::{Fetch, Headers, Method, Request, RequestInit, wasm_bindgen::JsValue};
+
+use crate::{
+    config::{Config, SupabaseKey},
+    runtime::{now, sleep, unit, within},
+};
+
+/// The bound on one call.
+const TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How long a call that may be repeated is tried: what upstream handed out is worth waiting for. A lease's margin
+/// (30 s) covers it.
+const PATIENCE: Duration = Duration::from_secs(18);
+
+/// The first wait before a repetition; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(300);
+
+/// Why the database did not do what it was asked. Holds no text of its answer, which can quote row values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DatabaseError {
+    /// It could not be reached, or was overloaded or restarting: waiting helps.
+    #[error("no usable answer (HTTP status {0:?})")]
+    Unavailable(Option<u16>),
+    /// It did not answer in time. What was asked may have been done.
+    #[error("no answer in time")]
+    TimedOut,
+    /// It refuses the key, or lacks our functions: somebody has to mend the deployment.
+    #[error("refused with HTTP status {0}: wrong key, or migrations not applied")]
+    Refused(u16),
+    /// It answered something that this version does not understand.
+    #[error("an answer of an unknown shape")]
+    Unintelligible,
+}
+
+impl DatabaseError {
+    /// A stable code.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "database_unavailable",
+            Self::TimedOut => "database_timed_out",
+            Self::Refused(_) => "database_refused",
+            Self::Unintelligible => "database_unintelligible",
+        }
+    }
+
+    const fn passes(self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::TimedOut)
+    }
+}
+
+/// Who started a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Trigger {
+    /// The cron.
+    Cron,
+    /// The internal route.
+    Api,
+    /// A user.
+    User,
+}
+
+impl Trigger {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cron => "cron",
+            Self::Api => "api",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Who claims: every claim and finish names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    pub(crate) run_id: Option<String>,
+    pub(crate) lease_id: String,
+    pub(crate) trigger: Trigger,
+}
+
+/// What came of a claim on one user's session.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UserClaim {
+    pub(crate) result: UserClaimResult,
+    pub(crate) now: Timestamp,
+    pub(crate) status: Option<StoredStatus>,
+    pub(crate) session: Option<ClaimedRow>,
+    pub(crate) retry_after_seconds: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UserClaimResult {
+    Claimed,
+    NotFound,
+    Expired,
+    Busy,
+    Reused,
+    TooSoon,
+}
+
+#[derive(Debug, Deserialize)]
+struct Claim {
+    sessions: Vec<ClaimedRow>,
+}
+
+/// What the database wrote.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Finish {
+    pub(crate) now: Timestamp,
+    pub(crate) results: Vec<FinishResult>,
+}
+
+/// What became of one entry.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FinishResult {
+    pub(crate) result: Fate,
+    pub(crate) status: Option<StoredStatus>,
+}
+
+/// Whether an entry is in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fate {
+    Written,
+    Already,
+    Lost,
+}
+
+/// A user's session as it stands.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UserStatus {
+    pub(crate) now: Timestamp,
+    pub(crate) status: Option<StoredStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RunEnd {
+    remaining: u32,
+}
+
+impl Config {
+    /// Takes a lease on up to `limit` due sessions. Not repeated: a claim whose answer was lost runs out.
+    pub(crate) async fn claim_due(
+        &self,
+        holder: &Holder,
+        limit: u32,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedRow>, DatabaseError> {
+        let arguments = json!({
+            "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_holder": holder.lease_id, "p_limit": limit,
+            "p_lease_seconds": lease.as_secs(), "p_interval_seconds": self.interval.as_secs(),
+        });
+        let claim: Claim = self.call("claim_due_sessions", &arguments).await?;
+        Ok(claim.sessions)
+    }
+
+    /// Takes a lease on the session of the user with this e-mail, if it may be refreshed now.
+    pub(crate) async fn claim_of_user(
+        &self,
+        email: &str,
+        session_id: Option<&str>,
+        holder: &Holder,
+        pauses: Pauses,
+    ) -> Result<UserClaim, DatabaseError> {
+        let lease = session_core::due::lease(1, 1, self.timeout);
+        let arguments = json!({
+            "p_email": email, "p_session_id": session_id, "p_holder": holder.lease_id,
+            "p_lease_seconds": lease.as_secs(), "p_reuse_seconds": pauses.reuse.as_secs(),
+            "p_min_seconds": pauses.manual.as_secs(),
+        });
+        self.call_patiently("claim_session", &arguments).await
+    }
+
+    /// Writes what came of claimed sessions. Repeated until it is known to be written: the function tells an entry
+    /// that it has written already.
+    pub(crate) async fn finish(
+        &self,
+        holder: &Holder,
+        entries: &[FinishEntry],
+    ) -> Result<Finish, DatabaseError> {
+        let arguments = json!({
+            "p_holder": holder.lease_id, "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_results": entries,
+        });
+        let finish: Finish = self.call_patiently("finish_sessions", &arguments).await?;
+        if finish.results.len() == entries.len() {
+            Ok(finish)
+        } else {
+            Err(DatabaseError::Unintelligible)
+        }
+    }
+
+    /// How the user's session stands.
+    pub(crate) async fn status(
+        &self,
+        email: &str,
+        session_id: Option<&str>,
+    ) -> Result<UserStatus, DatabaseError> {
+        self.call(
+            "session_status",
+            &json!({ "p_email": email, "p_session_id": session_id }),
+        )
+        .await
+    }
+
+    /// How many sessions are due; counted up to 10,001.
+    pub(crate) async fn due_count(&self) -> Result<u32, DatabaseError> {
+        self.call("due_sessions_count", &json!({})).await
+    }
+
+    /// Closes a run's record, and says how many sessions are due still; counted up to 10,001.
+    pub(crate) async fn finish_run(
+        &self,
+        run_id: &str,
+        tally: &Tally,
+        duration: Duration,
+        error: Option<DatabaseError>,
+    ) -> Result<u32, DatabaseError> {
+        let mut summary = serde_json::to_value(tally).unwrap_or_default();
+        if let Value::Object(fields) = &mut summary {
+            fields.insert(
+                "durationMs".to_owned(),
+                json!(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+            );
+            fields.insert("error".to_owned(), json!(error.map(DatabaseError::code)));
+        }
+        let arguments =
+            json!({ "p_run_id": run_id, "p_summary": summary, "p_retention_days": self.history_days });
+        let end: RunEnd = self.call("finish_run", &arguments).await?;
+        Ok(end.remaining)
+    }
+
+    async fn call_patiently<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        arguments: &Value,
+    ) -> Result<T, DatabaseError> {
+        let started = now();
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.call(function, arguments).await {
+                Err(error) if error.passes() && now().since(started).saturating_add(wait) < PATIENCE => {
+                    sleep(wait.mul_f64(0.5 + unit() / 2.0)).await;
+                    wait = wait.saturating_mul(2);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn call<T: DeserializeOwned>(&self, function: &str, arguments: &Value) -> Result<T, DatabaseError> {
+        let request = self
+            .request(function, arguments)
+            .map_err(|_| DatabaseError::Unintelligible)?;
+        let exchange = async {
+            let mut response = Fetch::Request(request)
+                .send()
+                .await
+                .map_err(|_| DatabaseError::Unavailable(None))?;
+            let status = response.status_code();
+            let body = response
+                .bytes()
+                .await
+                .map_err(|_| DatabaseError::Unavailable(Some(status)))?;
+            Ok((status, body))
+        };
+        let (status, body) = within(TIMEOUT, exchange)
+            .await
+            .unwrap_or(Err(DatabaseError::TimedOut))?;
+        read(status, &body)
+    }
+
+    fn request(&self, function: &str, arguments: &Value) -> worker::Result<Request> {
+        let headers = Headers::new();
+        headers.set("Content-Type", "application/json")?;
+        // Not a browser's: Supabase refuses its new keys from one.
+        headers.set(
+            "User-Agent",
+            concat!("aimharder-keepalive/", env!("CARGO_PKG_VERSION")),
+        )?;
+        match &self.supabase_key {
+            SupabaseKey::Opaque(key) => headers.set("apikey", key.expose())?,
+            SupabaseKey::Jwt(key) => {
+                headers.set("apikey", key.expose())?;
+                headers.set("Authorization", &format!("Bearer {}", key.expose()))?;
+            }
+        }
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post)
+            .with_headers(headers)
+            .with_body(Some(JsValue::from(arguments.to_string())));
+        let base = self.supabase_url.as_str().trim_end_matches('/');
+        Request::new_with_init(&format!("{base}/rest/v1/rpc/{function}"), &init)
+    }
+}
+
+/// How long a user has to leave a session alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pauses {
+    /// Within this time of a success, its result is the answer.
+    pub(crate) reuse: Duration,
+    /// Within this time of an attempt, no further one is made.
+    pub(crate) manual: Duration,
+}
+
+/// Tells a usable answer from the rest by status and body, since a gateway's error page is no JSON of `PostgREST`'s.
+fn read<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, DatabaseError> {
+    if (200..300).contains(&status) {
+        return serde_json::from_slice(body).map_err(|_| match serde_json::from_slice::<Value>(body) {
+            Ok(_) => DatabaseError::Unintelligible,
+            Err(_) => DatabaseError::Unavailable(Some(status)),
+        });
+    }
+    let told = serde_json::from_slice::<Problem>(body).is_ok();
+    Err(match status {
+        // Overload, a restart, a cancelled statement, a gateway's fault.
+        429 | 500..=599 => DatabaseError::Unavailable(Some(status)),
+        401 | 403 | 404 => DatabaseError::Refused(status),
+        _ if told => DatabaseError::Refused(status),
+        _ => DatabaseError::Unavailable(Some(status)),
+    })
+}
+
+/// How `PostgREST` words an error. Its texts are left unread: they can quote row values.
+#[derive(Deserialize)]
+struct Problem {
+    #[serde(rename = "code")]
+    _code: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(status: u16, body: &str) -> DatabaseError {
+        read::<u32>(status, body.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn hazard_9_no_error_is_read_as_an_empty_answer() {
+        for (status, body, expected) in [
+            (
+                502,
+                "<html>Bad gateway</html>",
+                DatabaseError::Unavailable(Some(502)),
+            ),
+            (
+                200,
+                "<html>Checking your browser</html>",
+                DatabaseError::Unavailable(Some(200)),
+            ),
+            (200, "", DatabaseError::Unavailable(Some(200))),
+            (200, "[]", DatabaseError::Unintelligible),
+            (
+                503,
+                r#"{"code":"PGRST000"}"#,
+                DatabaseError::Unavailable(Some(503)),
+            ),
+            (
+                500,
+                r#"{"code":"57014","details":"secret"}"#,
+                DatabaseError::Unavailable(Some(500)),
+            ),
+            (404, r#"{"code":"PGRST202"}"#, DatabaseError::Refused(404)),
+            (401, r#"{"code":"PGRST301"}"#, DatabaseError::Refused(401)),
+            (403, r#"{"code":"42501"}"#, DatabaseError::Refused(403)),
+            (
+                401,
+                r#"{"message":"Invalid API key"}"#,
+                DatabaseError::Refused(401),
+            ),
+            (429, "", DatabaseError::Unavailable(Some(429))),
+        ] {
+            assert_eq!(error(status, body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_usable_answer_is_read() {
+        assert_eq!(read::<u32>(200, b"7"), Ok(7));
+    }
+}

@@ -1,0 +1,73 @@
+//! Log lines: one JSON object each, ids and codes only.
+
+use serde_json::{Value, json};
+use session_core::{finish::Attempt, outcome::Outcome, session::UnusableSessionError};
+use worker::{console_error, console_log, console_warn};
+
+use crate::{config::ConfigError, database::DatabaseError, run::Report};
+
+/// An attempt that did not renew its session.
+pub(crate) fn attempt(session_id: &str, attempt: &Attempt) {
+    if matches!(attempt.outcome, Outcome::Refreshed(_)) {
+        return;
+    }
+    line_warn(&json!({
+        "event": "attempt_failed", "sessionId": session_id, "outcome": attempt.outcome.code(),
+        "upstreamStatus": attempt.status, "tries": attempt.tries,
+        "durationMs": u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
+    }));
+}
+
+/// A stored session that can't be presented.
+pub(crate) fn unusable(session_id: &str, error: UnusableSessionError) {
+    line_warn(&json!({ "event": "session_unusable", "sessionId": session_id, "reason": error.to_string() }));
+}
+
+/// Tokens in hand that could not be written.
+pub(crate) fn unwritten(count: usize, error: DatabaseError) {
+    line_error(
+        &json!({ "event": "unwritten", "sessions": count, "code": error.code(), "reason": error.to_string() }),
+    );
+}
+
+/// A run that ended.
+pub(crate) fn run(report: &Report) {
+    let line = json!({
+        "event": "run", "trigger": report.trigger.as_str(), "summary": report.summary,
+        "error": report.error.map(DatabaseError::code),
+    });
+    if report.error.is_some() || report.tally.failed_altogether() {
+        line_error(&line);
+    } else {
+        line_log(&line);
+    }
+}
+
+/// A cron tick that has nothing to do by configuration.
+pub(crate) fn cron_disabled() {
+    line_log(&json!({ "event": "cron_disabled" }));
+}
+
+/// Settings that keep a cron tick from working.
+pub(crate) fn misconfigured(error: &ConfigError) {
+    line_error(&json!({ "event": "misconfigured", "reason": error.to_string() }));
+}
+
+/// A request that could not be served for a reason on our side.
+pub(crate) fn request_failed(request_id: &str, code: &str, reason: &str) {
+    line_error(
+        &json!({ "event": "request_failed", "requestId": request_id, "code": code, "reason": reason }),
+    );
+}
+
+fn line_log(line: &Value) {
+    console_log!("{line}");
+}
+
+fn line_warn(line: &Value) {
+    console_warn!("{line}");
+}
+
+fn line_error(line: &Value) {
+    console_error!("{line}");
+}

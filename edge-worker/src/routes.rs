@@ -1,0 +1,329 @@
+//! From a request to an answer.
+
+use std::{future::Future, time::Duration};
+
+use futures_channel::oneshot;
+use futures_util::StreamExt;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+use session_core::outcome::Outcome;
+use worker::{Context, Env, Headers, Method, Request, Response};
+
+use crate::{
+    answer::{ApiError, success},
+    config::{Config, config},
+    database::{Fate, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
+    identity::{self, User},
+    log,
+    refresh::refresh_one,
+    run::run,
+    runtime::{fresh_id, now, sleep},
+};
+
+/// Within this time of a success, a further request gets its result.
+const REUSE: Duration = Duration::from_secs(10);
+
+/// How long a user leaves a session alone between two attempts.
+const MANUAL_PAUSE: Duration = Duration::from_secs(30);
+
+const PAUSES: Pauses = Pauses {
+    reuse: REUSE,
+    manual: MANUAL_PAUSE,
+};
+
+/// The first wait for a refresh that somebody else has under way; it doubles.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+
+/// How long a refresh under way may take beyond its bound, for its write.
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
+
+/// Bodies are a few fields.
+const LONGEST_BODY: usize = 16 * 1024;
+
+/// A path that we serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    Health,
+    Refresh,
+    SessionCheck,
+    RunBatch,
+}
+
+impl Route {
+    fn of(path: &str) -> Option<Self> {
+        match path {
+            "/healthz" => Some(Self::Health),
+            "/api/auth/refresh" => Some(Self::Refresh),
+            "/api/auth/aimharder" => Some(Self::SessionCheck),
+            "/api/internal/refresh-sessions" => Some(Self::RunBatch),
+            _ => None,
+        }
+    }
+
+    const fn allow(self) -> &'static str {
+        match self {
+            Self::Health => "GET, HEAD",
+            Self::SessionCheck => "GET, OPTIONS",
+            Self::Refresh => "GET, POST, OPTIONS",
+            Self::RunBatch => "POST",
+        }
+    }
+
+    const fn is_for_browsers(self) -> bool {
+        matches!(self, Self::Refresh | Self::SessionCheck)
+    }
+}
+
+/// Answers every request; fails only if the platform does.
+pub(crate) async fn answer(mut request: Request, env: &Env, context: &Context) -> worker::Result<Response> {
+    let request_id = fresh_id();
+    let origin = request.headers().get("Origin").ok().flatten();
+    let route = Route::of(&request.path());
+    let response = match dispatch(route, &mut request, env, context).await {
+        Ok(response) => response,
+        Err(error) => {
+            if error.is_ours() {
+                let (code, reason) = error.to_log();
+                log::request_failed(&request_id, code, &reason);
+            }
+            error.to_response(&request_id)?
+        }
+    };
+    response.headers().set("X-Request-Id", &request_id)?;
+    if route.is_some_and(Route::is_for_browsers) {
+        allow_origin(response.headers(), origin.as_deref(), env)?;
+    }
+    Ok(response)
+}
+
+async fn dispatch(
+    route: Option<Route>,
+    request: &mut Request,
+    env: &Env,
+    context: &Context,
+) -> Result<Response, ApiError> {
+    let route = route.ok_or(ApiError::NoSuchRoute)?;
+    let method = request.method();
+    if route == Route::Health && matches!(method, Method::Get | Method::Head) {
+        return ok(&json!({ "status": "ok" }));
+    }
+    let config = config(env)?;
+    match (route, method) {
+        (Route::Refresh, Method::Post) => refresh_now(request, config, context).await,
+        (Route::Refresh, Method::Get) => refresh_status(request, config).await,
+        (Route::SessionCheck, Method::Get) => session_check(request, config).await,
+        (Route::RunBatch, Method::Post) => run_batch(request, config, context).await,
+        (Route::Refresh | Route::SessionCheck, Method::Options) => preflight(route),
+        _ => Err(ApiError::MethodNotAllowed { allow: route.allow() }),
+    }
+}
+
+async fn refresh_now(
+    request: &mut Request,
+    config: &'static Config,
+    context: &Context,
+) -> Result<Response, ApiError> {
+    let user = signed_in(request, config)?;
+    let body: SessionChoice = read_body(request).await?;
+    let session_id = match body.session_id {
+        Some(id) => Some(parse_id(&id)?),
+        None => session_in_query(request)?,
+    };
+    outlive_the_asker(
+        context,
+        async move { refresh_for(&user, session_id, config).await },
+    )
+    .await?
+}
+
+async fn refresh_for(user: &User, session_id: Option<String>, config: &Config) -> Result<Response, ApiError> {
+    let holder = Holder {
+        run_id: None,
+        lease_id: fresh_id(),
+        trigger: Trigger::User,
+    };
+    let mut wait = FIRST_LOOK;
+    let give_up = now().after(config.timeout.saturating_add(BUSY_PAUSE));
+    loop {
+        let claim = config
+            .claim_of_user(&user.email, session_id.as_deref(), &holder, PAUSES)
+            .await?;
+        if claim.result != UserClaimResult::Busy || now().after(wait) > give_up {
+            return settle(claim, &holder, config).await;
+        }
+        // Somebody else is refreshing this session: their result is ours.
+        sleep(wait).await;
+        wait = wait.saturating_mul(2).min(Duration::from_secs(2));
+    }
+}
+
+async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Response, ApiError> {
+    match (claim.result, claim.session, claim.status) {
+        (UserClaimResult::Claimed, Some(row), _) => {
+            let refreshed = refresh_one(&row, config).await;
+            let written = config
+                .finish(holder, std::slice::from_ref(&refreshed.entry))
+                .await?;
+            let server_time = written.now;
+            match written.results.into_iter().next() {
+                Some(result) if result.result == Fate::Lost => Err(ApiError::Superseded),
+                Some(result) if matches!(refreshed.outcome, Outcome::Refreshed(_)) => {
+                    let status = result.status.ok_or(ApiError::NoSession)?;
+                    ok(&status.to_refresh_answer(false, server_time))
+                }
+                _ => Err(ApiError::from_outcome(&refreshed.outcome)),
+            }
+        }
+        (UserClaimResult::Reused, _, Some(status)) => ok(&status.to_refresh_answer(true, claim.now)),
+        (UserClaimResult::Expired, ..) => Err(ApiError::SessionExpired),
+        (UserClaimResult::Busy, ..) => Err(ApiError::Busy {
+            retry_after: BUSY_PAUSE,
+        }),
+        (UserClaimResult::TooSoon, ..) => {
+            let seconds = claim.retry_after_seconds.unwrap_or(1);
+            Err(ApiError::TooSoon {
+                retry_after: Duration::from_secs(seconds.into()),
+            })
+        }
+        _ => Err(ApiError::NoSession),
+    }
+}
+
+async fn refresh_status(request: &Request, config: &Config) -> Result<Response, ApiError> {
+    let user = signed_in(request, config)?;
+    let stored = config
+        .status(&user.email, session_in_query(request)?.as_deref())
+        .await?;
+    let status = stored.status.ok_or(ApiError::NoSession)?;
+    ok(&status.to_refresh_status(MANUAL_PAUSE, stored.now))
+}
+
+async fn session_check(request: &Request, config: &Config) -> Result<Response, ApiError> {
+    let user = signed_in(request, config)?;
+    let stored = config
+        .status(&user.email, session_in_query(request)?.as_deref())
+        .await?;
+    let status = stored.status.ok_or(ApiError::NoSession)?;
+    ok(&status.to_session_check(MANUAL_PAUSE, stored.now))
+}
+
+async fn run_batch(
+    request: &mut Request,
+    config: &'static Config,
+    context: &Context,
+) -> Result<Response, ApiError> {
+    let key = request.headers().get("x-api-key").ok().flatten();
+    if !identity::is_internal(key.as_deref(), &config.internal_api_keys) {
+        return Err(ApiError::InternalKey);
+    }
+    let choice: BatchChoice = read_body(request).await?;
+    let batch_size = choice.batch_size.unwrap_or(config.batch_size);
+    if !(1..=1_000).contains(&batch_size) {
+        return Err(ApiError::BadRequest(
+            "batchSize must be a whole number from 1 to 1000".to_owned(),
+        ));
+    }
+    if choice.dry_run {
+        let remaining = config.due_count().await?;
+        return ok(&json!({ "dryRun": true, "claimed": 0, "remaining": remaining }));
+    }
+    let report = outlive_the_asker(context, run(config, Trigger::Api, batch_size)).await?;
+    match report.error {
+        Some(error) => Err(ApiError::BatchBroken(error, Box::new(report.summary))),
+        None if report.tally.failed_altogether() => Err(ApiError::BatchFailed(Box::new(report.summary))),
+        None => ok(&report.summary),
+    }
+}
+
+/// Finishes `work` even if the asker hangs up: upstream may have handed out a token by then.
+async fn outlive_the_asker<T: 'static>(
+    context: &Context,
+    work: impl Future<Output = T> + 'static,
+) -> Result<T, ApiError> {
+    let (sender, receiver) = oneshot::channel();
+    context.wait_until(async move { drop(sender.send(work.await)) });
+    receiver.await.map_err(|_| ApiError::Interrupted)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SessionChoice {
+    session_id: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct BatchChoice {
+    batch_size: Option<u32>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+fn signed_in(request: &Request, config: &Config) -> Result<User, ApiError> {
+    let header = request.headers().get("Authorization").ok().flatten();
+    Ok(identity::user(header.as_deref(), &config.jwt_secret, now())?)
+}
+
+fn session_in_query(request: &Request) -> Result<Option<String>, ApiError> {
+    let url = request.url().map_err(|_| ApiError::NoSuchRoute)?;
+    let id = url
+        .query_pairs()
+        .find(|(name, _)| name == "sessionId")
+        .map(|(_, id)| id.into_owned());
+    id.map(|id| parse_id(&id)).transpose()
+}
+
+fn parse_id(text: &str) -> Result<String, ApiError> {
+    uuid::Uuid::try_parse(text)
+        .map(|id| id.to_string())
+        .map_err(|_| ApiError::BadRequest("sessionId must be a UUID".to_owned()))
+}
+
+/// Reads a JSON body of a few known fields; none at all means the defaults.
+async fn read_body<T: DeserializeOwned + Default>(request: &mut Request) -> Result<T, ApiError> {
+    if request.inner().body().is_none() {
+        return Ok(T::default());
+    }
+    let unreadable = |_| ApiError::BadRequest("the body can't be read".to_owned());
+    let mut chunks = request.stream().map_err(unreadable)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        body.extend(chunk.map_err(unreadable)?);
+        if body.len() > LONGEST_BODY {
+            return Err(ApiError::BodyTooLarge);
+        }
+    }
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&body)
+        .map_err(|error| ApiError::BadRequest(format!("the body is not as expected: {error}")))
+}
+
+fn preflight(route: Route) -> Result<Response, ApiError> {
+    let headers = Headers::new();
+    let set = || -> worker::Result<Response> {
+        headers.set("Access-Control-Allow-Methods", route.allow())?;
+        headers.set("Access-Control-Allow-Headers", "authorization, content-type")?;
+        headers.set("Access-Control-Max-Age", "600")?;
+        Ok(Response::empty()?.with_status(204).with_headers(headers))
+    };
+    set().map_err(|_| ApiError::Interrupted)
+}
+
+/// CORS by exact match. Without it a browser keeps the answer from the page.
+fn allow_origin(headers: &Headers, origin: Option<&str>, env: &Env) -> worker::Result<()> {
+    headers.append("Vary", "Origin")?;
+    let (Some(origin), Ok(config)) = (origin, config(env)) else {
+        return Ok(());
+    };
+    if config.allowed_origins.iter().any(|allowed| allowed == origin) {
+        headers.set("Access-Control-Allow-Origin", origin)?;
+        headers.set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")?;
+    }
+    Ok(())
+}
+
+fn ok(body: &impl serde::Serialize) -> Result<Response, ApiError> {
+    success(body).map_err(|_| ApiError::Interrupted)
+}

@@ -1,0 +1,184 @@
+//! Drives a batch: runs the steps that the core decides on, several at once, and reports back to it.
+
+use std::{cell::RefCell, future::Future, pin::Pin, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use serde::Serialize;
+use session_core::{
+    batch::{Batch, Limits, Step, Tally, Written},
+    finish::FinishEntry,
+    session::ClaimedRow,
+    time::Timestamp,
+};
+
+use crate::{
+    config::Config,
+    database::{DatabaseError, Fate, Finish, Holder, Trigger},
+    log,
+    refresh::{Refreshed, refresh_one},
+    runtime::{fresh_id, now, within},
+};
+
+/// Fetches that the platform lets an invocation wait for at once.
+const WIDTH: u32 = 6;
+
+/// How long a run starts refreshes: it is over before the next minute's tick.
+const START_FOR: Duration = Duration::from_secs(45);
+
+/// A run that ended.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) trigger: Trigger,
+    pub(crate) tally: Tally,
+    pub(crate) summary: Summary,
+    /// What went wrong with the database, if anything did: the run is not to be called a success then.
+    pub(crate) error: Option<DatabaseError>,
+}
+
+/// What a batch answers.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    pub(crate) run_id: String,
+    #[serde(flatten)]
+    pub(crate) tally: Tally,
+    /// Sessions due still, counted up to 10,001; `None` where the database did not say.
+    pub(crate) remaining: Option<u32>,
+    pub(crate) duration_ms: u64,
+}
+
+/// Refreshes what is due, until nothing is or the bounds of a run are reached.
+pub(crate) async fn run(config: &Config, trigger: Trigger, batch_size: u32) -> Report {
+    let started = now();
+    let run_id = fresh_id();
+    let limits = Limits {
+        batch_size,
+        width: WIDTH,
+        calls: config.subrequest_limit,
+        deadline: started.after(START_FOR),
+        timeout: config.timeout,
+    };
+    let driver = Driver {
+        config,
+        holder: Holder {
+            run_id: Some(run_id.clone()),
+            lease_id: fresh_id(),
+            trigger,
+        },
+        error: RefCell::new(None),
+    };
+    let tally = driver.drive(Batch::new(limits)).await;
+    let error = driver.error.into_inner();
+    let duration = now().since(started);
+    let closed = config.finish_run(&run_id, &tally, duration, error).await;
+    let summary = Summary {
+        run_id,
+        tally: tally.clone(),
+        remaining: closed.as_ref().ok().copied(),
+        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+    };
+    let report = Report {
+        trigger,
+        tally,
+        summary,
+        error: error.or(closed.err()),
+    };
+    log::run(&report);
+    report
+}
+
+struct Driver<'a> {
+    config: &'a Config,
+    holder: Holder,
+    error: RefCell<Option<DatabaseError>>,
+}
+
+enum Event {
+    Claimed {
+        rows: Result<Vec<ClaimedRow>, DatabaseError>,
+        asked: u32,
+        lease: Duration,
+        at: Timestamp,
+    },
+    Refreshed(Refreshed),
+    Finished(Vec<FinishEntry>, Result<Finish, DatabaseError>),
+}
+
+type Task<'a> = Pin<Box<dyn Future<Output = Event> + 'a>>;
+
+impl Driver<'_> {
+    async fn drive(&self, mut batch: Batch) -> Tally {
+        let mut tasks: FuturesUnordered<Task<'_>> = FuturesUnordered::new();
+        loop {
+            match batch.next(now()) {
+                Step::Claim { limit, lease } => tasks.push(Box::pin(self.claim(limit, lease))),
+                Step::Refresh(row) => tasks.push(Box::pin(async move {
+                    Event::Refreshed(refresh_one(&row, self.config).await)
+                })),
+                Step::Finish(entries) => tasks.push(Box::pin(self.finish(entries))),
+                Step::Wait(until) => {
+                    if let Some(event) = next_event(&mut tasks, until).await {
+                        self.report(&mut batch, event);
+                    }
+                }
+                Step::Done => return batch.into_tally(),
+            }
+        }
+    }
+
+    async fn claim(&self, limit: u32, lease: Duration) -> Event {
+        let at = now();
+        let rows = self.config.claim_due(&self.holder, limit, lease).await;
+        Event::Claimed {
+            rows,
+            asked: limit,
+            lease,
+            at,
+        }
+    }
+
+    async fn finish(&self, entries: Vec<FinishEntry>) -> Event {
+        let written = self.config.finish(&self.holder, &entries).await;
+        Event::Finished(entries, written)
+    }
+
+    fn report(&self, batch: &mut Batch, event: Event) {
+        match event {
+            Event::Claimed {
+                rows: Ok(rows),
+                asked,
+                lease,
+                at,
+            } => batch.claimed(rows, asked, lease, at),
+            Event::Claimed { rows: Err(error), .. } => {
+                self.note(error);
+                batch.claim_failed();
+            }
+            Event::Refreshed(refreshed) => batch.answered(refreshed.entry, refreshed.calls, now()),
+            Event::Finished(entries, Ok(finish)) => {
+                let fates = finish.results.iter().map(|result| match result.result {
+                    Fate::Written | Fate::Already => Written::Kept,
+                    Fate::Lost => Written::Superseded,
+                });
+                batch.finished(entries.into_iter().zip(fates), now());
+            }
+            Event::Finished(entries, Err(error)) => {
+                log::unwritten(entries.len(), error);
+                self.note(error);
+                batch.finish_failed(&entries, now());
+            }
+        }
+    }
+
+    fn note(&self, error: DatabaseError) {
+        self.error.borrow_mut().get_or_insert(error);
+    }
+}
+
+/// What ends next of what is under way; `None` when `until` comes first.
+async fn next_event(tasks: &mut FuturesUnordered<Task<'_>>, until: Option<Timestamp>) -> Option<Event> {
+    match until {
+        None => tasks.next().await,
+        Some(until) => within(until.since(now()), tasks.next()).await.ok().flatten(),
+    }
+}

@@ -1,0 +1,41 @@
+//! The clock, randomness, waiting: the only place that asks the Workers runtime for them.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use futures_util::future::{Either, select};
+use session_core::time::Timestamp;
+use worker::{Delay, js_sys};
+
+/// The time, as of the last input or output: the platform's clock stands still in between.
+#[expect(clippy::disallowed_methods, reason = "the one lawful reading of the clock")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_millis(i64::try_from(worker::Date::now().as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A random number from 0 up to 1, for jitter.
+#[expect(clippy::disallowed_methods, reason = "the one lawful draw")]
+pub(crate) fn unit() -> f64 {
+    js_sys::Math::random()
+}
+
+/// A fresh identifier, for runs, leases and requests.
+pub(crate) fn fresh_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// Waits.
+pub(crate) async fn sleep(duration: Duration) {
+    Delay::from(duration).await;
+}
+
+/// The time bound ran out.
+#[derive(Debug)]
+pub(crate) struct Elapsed;
+
+/// Waits for `future`, but not longer than `bound`.
+pub(crate) async fn within<T>(bound: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
+    match select(pin!(future), pin!(sleep(bound))).await {
+        Either::Left((value, _)) => Ok(value),
+        Either::Right(((), _)) => Err(Elapsed),
+    }
+}

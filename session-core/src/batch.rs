@@ -1,0 +1,611 @@
+//! A batch run as a state machine: it says what to do next and is told what came of it.
+//!
+//! The Worker drives it: it runs each [`Step`] as it comes, several at once, and reports back. Nothing here waits
+//! or calls, so that a test can play any upstream, any database and any clock against it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use crate::{
+    due,
+    finish::{FinishEntry, Kind},
+    outcome::OutcomeCode,
+    session::ClaimedRow,
+    time::Timestamp,
+};
+
+/// A result is written at most this long after it came, however slow its neighbours are.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// With a result unwritten for this long the database is in trouble: no further token is presented, since what
+/// upstream hands out could be lost.
+const UNWRITTEN_BOUND: Duration = Duration::from_secs(3);
+
+/// Calls that one refresh may make, reserved when it starts.
+const CALLS_PER_REFRESH: u32 = 3;
+
+/// Calls kept back for writing what is in flight and closing the run, retries included.
+const CALLS_TO_CLOSE: u32 = 8;
+
+/// Bounds of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Sessions claimed at once.
+    pub batch_size: u32,
+    /// Fetches under way at once, claims included: the platform lets six wait. A finish doesn't wait for its turn:
+    /// if it is a seventh, the platform itself holds it until one of the six has its answer's head.
+    pub width: u32,
+    /// Fetches in all.
+    pub calls: u32,
+    /// No refresh starts after this.
+    pub deadline: Timestamp,
+    /// The bound on one attempt.
+    pub timeout: Duration,
+}
+
+/// What to do next.
+pub enum Step {
+    /// Claim up to so many due sessions, with a lease.
+    Claim {
+        /// The most to claim.
+        limit: u32,
+        /// How long the lease has to last.
+        lease: Duration,
+    },
+    /// Refresh this session.
+    Refresh(ClaimedRow),
+    /// Write these.
+    Finish(Vec<FinishEntry>),
+    /// Nothing until something under way ends, or until the given time.
+    Wait(Option<Timestamp>),
+    /// All is done and written.
+    Done,
+}
+
+/// What the database said of one entry of a finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is in the database.
+    Kept,
+    /// A sign-in or another claim came between: what is stored is newer and stays.
+    Superseded,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// Sessions claimed.
+    pub claimed: u32,
+    /// Renewed.
+    pub refreshed: u32,
+    /// Found to be over.
+    pub expired: u32,
+    /// Failed, to be tried again.
+    pub failed: u32,
+    /// Sessions by what came of each.
+    pub outcomes: BTreeMap<OutcomeCode, u32>,
+    /// Results that a sign-in or another claim overtook.
+    pub superseded: u32,
+    /// Claimed, but not presented for want of time, and given back.
+    pub released: u32,
+    /// Results that could not be written: their leases run out and the work is done again.
+    pub unwritten: u32,
+}
+
+/// A run under way.
+pub struct Batch {
+    limits: Limits,
+    calls_left: u32,
+    queue: VecDeque<Queued>,
+    unwritten: Vec<FinishEntry>,
+    unwritten_since: Option<Timestamp>,
+    refreshing: u32,
+    claiming: bool,
+    finishing: bool,
+    supply: Supply,
+    tally: Tally,
+}
+
+/// Where further work can come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Supply {
+    /// The database may have more that is due.
+    More,
+    /// It has not, or can't be asked: what is claimed is still worked on.
+    Dry,
+    /// Nothing can be written: nothing is presented any more.
+    Halted,
+}
+
+struct Queued {
+    row: ClaimedRow,
+    start_by: Timestamp,
+}
+
+impl Batch {
+    /// A run that has done nothing yet.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            calls_left: limits.calls.saturating_sub(CALLS_TO_CLOSE),
+            queue: VecDeque::new(),
+            unwritten: Vec::new(),
+            unwritten_since: None,
+            refreshing: 0,
+            claiming: false,
+            finishing: false,
+            supply: Supply::More,
+            tally: Tally::default(),
+        }
+    }
+
+    /// The next thing to do. To be called until it answers [`Step::Wait`] or [`Step::Done`], and again whenever
+    /// something has been reported or the time given has come.
+    pub fn next(&mut self, now: Timestamp) -> Step {
+        self.give_back_what_is_too_late(now);
+        if self.should_finish(now) {
+            return self.finish();
+        }
+        if self.under_way() < self.limits.width {
+            if self.should_claim(now) {
+                return self.claim();
+            }
+            if let Some(row) = self.next_row(now) {
+                return Step::Refresh(row);
+            }
+        }
+        match (self.under_way(), self.unwritten_since) {
+            (0, None) => Step::Done,
+            (_, Some(since)) if !self.finishing => Step::Wait(Some(since.after(LINGER))),
+            _ => Step::Wait(None),
+        }
+    }
+
+    /// A claim answered with `rows`, `asked` being its limit; `asked_at` is when it was sent.
+    pub fn claimed(&mut self, rows: Vec<ClaimedRow>, asked: u32, lease: Duration, asked_at: Timestamp) {
+        self.claiming = false;
+        let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        if count < asked && self.supply == Supply::More {
+            self.supply = Supply::Dry;
+        }
+        self.tally.claimed = self.tally.claimed.saturating_add(count);
+        let start_by = asked_at.after(lease.saturating_sub(due::lease_left_to_start(self.limits.timeout)));
+        self.queue
+            .extend(rows.into_iter().map(|row| Queued { row, start_by }));
+    }
+
+    /// A claim failed: nothing more is claimed, what is claimed already is still worked on.
+    pub fn claim_failed(&mut self) {
+        self.claiming = false;
+        if self.supply == Supply::More {
+            self.supply = Supply::Dry;
+        }
+    }
+
+    /// A refresh ended, having made `calls` calls.
+    pub fn answered(&mut self, entry: FinishEntry, calls: u32, now: Timestamp) {
+        self.refreshing = self.refreshing.saturating_sub(1);
+        self.calls_left = self
+            .calls_left
+            .saturating_add(CALLS_PER_REFRESH.saturating_sub(calls));
+        self.keep_for_writing(entry, now);
+    }
+
+    /// A finish was answered.
+    pub fn finished(&mut self, results: impl IntoIterator<Item = (FinishEntry, Written)>, now: Timestamp) {
+        self.finishing = false;
+        self.unwritten_since = (!self.unwritten.is_empty()).then_some(now);
+        for (entry, written) in results {
+            match written {
+                Written::Kept => self.tally.count(&entry),
+                Written::Superseded => self.tally.superseded = self.tally.superseded.saturating_add(1),
+            }
+        }
+    }
+
+    /// A finish failed for good: no further token is presented, as nothing could be written.
+    pub fn finish_failed(&mut self, entries: &[FinishEntry], now: Timestamp) {
+        self.finishing = false;
+        self.supply = Supply::Halted;
+        self.unwritten_since = (!self.unwritten.is_empty()).then_some(now);
+        let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        self.tally.unwritten = self.tally.unwritten.saturating_add(count);
+    }
+
+    /// What the run has come to so far.
+    pub fn into_tally(self) -> Tally {
+        self.tally
+    }
+
+    fn under_way(&self) -> u32 {
+        let database = u32::from(self.claiming).saturating_add(u32::from(self.finishing));
+        self.refreshing.saturating_add(database)
+    }
+
+    fn may_start(&self, now: Timestamp) -> bool {
+        let stuck = self
+            .unwritten_since
+            .is_some_and(|since| now.since(since) > UNWRITTEN_BOUND);
+        self.supply != Supply::Halted
+            && !stuck
+            && now < self.limits.deadline
+            && self.calls_left > CALLS_PER_REFRESH
+    }
+
+    fn should_finish(&self, now: Timestamp) -> bool {
+        let waited = self
+            .unwritten_since
+            .is_some_and(|since| now.since(since) >= LINGER);
+        let last = self.queue.is_empty() && self.refreshing == 0 && !self.claiming;
+        !self.finishing && !self.unwritten.is_empty() && (waited || last)
+    }
+
+    fn should_claim(&self, now: Timestamp) -> bool {
+        let low = u32::try_from(self.queue.len()).unwrap_or(u32::MAX) < self.limits.width;
+        self.supply == Supply::More && !self.claiming && low && self.may_start(now)
+    }
+
+    fn claim(&mut self) -> Step {
+        self.claiming = true;
+        self.calls_left = self.calls_left.saturating_sub(1);
+        let limit = self.limits.batch_size.min(self.calls_left).max(1);
+        // The new ones wait behind those in the queue and under way: twice the width at most.
+        let ahead = self.limits.width.saturating_mul(2);
+        let lease = due::lease(
+            limit.saturating_add(ahead),
+            self.limits.width,
+            self.limits.timeout,
+        );
+        Step::Claim { limit, lease }
+    }
+
+    fn finish(&mut self) -> Step {
+        self.finishing = true;
+        self.calls_left = self.calls_left.saturating_sub(1);
+        Step::Finish(std::mem::take(&mut self.unwritten))
+    }
+
+    fn next_row(&mut self, now: Timestamp) -> Option<ClaimedRow> {
+        if !self.may_start(now) {
+            return None;
+        }
+        let queued = self.queue.pop_front()?;
+        self.refreshing = self.refreshing.saturating_add(1);
+        self.calls_left = self.calls_left.saturating_sub(CALLS_PER_REFRESH);
+        Some(queued.row)
+    }
+
+    /// A session whose lease could run out during its refresh, or for which the run has no time left, is not
+    /// presented: another run may claim it.
+    fn give_back_what_is_too_late(&mut self, now: Timestamp) {
+        let over = self.supply == Supply::Halted || now >= self.limits.deadline || self.out_of_calls();
+        let (late, kept): (VecDeque<_>, VecDeque<_>) = self
+            .queue
+            .drain(..)
+            .partition(|queued| over || queued.start_by <= now);
+        self.queue = kept;
+        for queued in late {
+            self.keep_for_writing(FinishEntry::released(&queued.row), now);
+        }
+    }
+
+    /// With refreshes under way, calls that they reserved may still come back.
+    fn out_of_calls(&self) -> bool {
+        self.refreshing == 0 && self.calls_left <= CALLS_PER_REFRESH
+    }
+
+    fn keep_for_writing(&mut self, entry: FinishEntry, now: Timestamp) {
+        self.unwritten_since.get_or_insert(now);
+        self.unwritten.push(entry);
+    }
+}
+
+impl Tally {
+    fn count(&mut self, entry: &FinishEntry) {
+        let slot = match entry.kind() {
+            Kind::Refreshed => &mut self.refreshed,
+            Kind::Failed => &mut self.failed,
+            Kind::Expired => &mut self.expired,
+            Kind::Released => &mut self.released,
+        };
+        *slot = slot.saturating_add(1);
+        if let Some(outcome) = entry.outcome() {
+            let count = self.outcomes.entry(outcome).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Whether the run kept nobody alive though there was somebody to keep: upstream is away or turns us away.
+    pub fn failed_altogether(&self) -> bool {
+        self.failed > 0 && self.refreshed == 0 && self.expired == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        finish::Attempt,
+        outcome::{Outcome, Renewal},
+        token::RefreshToken,
+    };
+
+    const LIMITS: Limits = Limits {
+        batch_size: 10,
+        width: 6,
+        calls: 1_000,
+        deadline: Timestamp::from_millis(50_000),
+        timeout: Duration::from_secs(10),
+    };
+
+    fn row(id: u32) -> ClaimedRow {
+        serde_json::from_value(json!({
+            "id": id.to_string(), "fence": 1, "consecutiveFailures": 0, "fingerprint": null, "cookies": [],
+            "token": "1|1766731601|03485f300f1a53a7e34143a0af9d2592",
+        }))
+        .unwrap()
+    }
+
+    fn refreshed(row: &ClaimedRow) -> FinishEntry {
+        let token = RefreshToken::parse("1|1766731601|03485f300f1a53a7e34143a0af9d2592").unwrap();
+        let outcome = Outcome::Refreshed(Renewal {
+            token,
+            fingerprint: None,
+        });
+        let attempt = Attempt {
+            outcome,
+            cookies: None,
+            status: Some(200),
+            tries: 1,
+            duration: Duration::ZERO,
+        };
+        FinishEntry::attempted(row, attempt, Duration::from_mins(20), 0.5)
+    }
+
+    /// Plays a whole run on a virtual clock.
+    struct World {
+        now: i64,
+        due: u32,
+        /// How long upstream takes for the n-th session.
+        latency: Box<dyn Fn(u32) -> i64>,
+        database_down_from: i64,
+        under_way: Vec<(i64, Event)>,
+        claims: u32,
+        finishes: u32,
+        most_at_once: usize,
+        written: BTreeSet<String>,
+        longest_unwritten: i64,
+        presented_while_unwritten: i64,
+    }
+
+    enum Event {
+        Claim {
+            rows: Vec<ClaimedRow>,
+            asked: u32,
+            lease: Duration,
+            at: i64,
+        },
+        Refresh(ClaimedRow),
+        Finish(Vec<FinishEntry>),
+    }
+
+    impl World {
+        fn new(due: u32, latency: impl Fn(u32) -> i64 + 'static) -> Self {
+            Self {
+                now: 0,
+                due,
+                latency: Box::new(latency),
+                database_down_from: i64::MAX,
+                under_way: Vec::new(),
+                claims: 0,
+                finishes: 0,
+                most_at_once: 0,
+                written: BTreeSet::new(),
+                longest_unwritten: 0,
+                presented_while_unwritten: 0,
+            }
+        }
+
+        fn run(&mut self, limits: Limits) -> Tally {
+            let mut batch = Batch::new(limits);
+            let mut next_id = 0;
+            for _ in 0..100_000 {
+                let now = Timestamp::from_millis(self.now);
+                match batch.next(now) {
+                    Step::Claim { limit, lease } => {
+                        let count = limit.min(self.due);
+                        self.due -= count;
+                        self.claims += 1;
+                        let rows = (next_id..next_id + count).map(row).collect();
+                        next_id += count;
+                        let event = Event::Claim {
+                            rows,
+                            asked: limit,
+                            lease,
+                            at: self.now,
+                        };
+                        self.under_way.push((self.now + 5, event));
+                    }
+                    Step::Refresh(row) => {
+                        let since = batch
+                            .unwritten_since
+                            .map_or(0, |since| self.now - since.as_millis());
+                        self.presented_while_unwritten = self.presented_while_unwritten.max(since);
+                        let takes = (self.latency)(row.id.parse().unwrap());
+                        self.under_way.push((self.now + takes, Event::Refresh(row)));
+                    }
+                    Step::Finish(entries) => {
+                        self.finishes += 1;
+                        let waited = batch
+                            .unwritten_since
+                            .map_or(0, |since| self.now - since.as_millis());
+                        self.longest_unwritten = self.longest_unwritten.max(waited);
+                        let takes = if self.now >= self.database_down_from {
+                            10_000
+                        } else {
+                            5
+                        };
+                        self.under_way.push((self.now + takes, Event::Finish(entries)));
+                    }
+                    Step::Wait(until) => self.advance(&mut batch, until),
+                    Step::Done => {
+                        assert!(self.under_way.is_empty());
+                        return batch.into_tally();
+                    }
+                }
+                self.most_at_once = self.most_at_once.max(self.under_way.len());
+            }
+            panic!("the run does not end");
+        }
+
+        fn advance(&mut self, batch: &mut Batch, until: Option<Timestamp>) {
+            let next = self
+                .under_way
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, (at, _))| *at)
+                .map(|(index, _)| index);
+            let at = next.map_or(i64::MAX, |index| self.under_way[index].0);
+            let timer = until.map_or(i64::MAX, Timestamp::as_millis);
+            assert!(at.min(timer) < i64::MAX, "waits for nothing");
+            if timer < at {
+                assert!(timer > self.now, "a loop without delay");
+                self.now = timer;
+                return;
+            }
+            self.now = at;
+            let now = Timestamp::from_millis(at);
+            match self.under_way.swap_remove(next.unwrap()).1 {
+                Event::Claim {
+                    rows,
+                    asked,
+                    lease,
+                    at,
+                } => {
+                    batch.claimed(rows, asked, lease, Timestamp::from_millis(at));
+                }
+                Event::Refresh(row) => batch.answered(refreshed(&row), 1, now),
+                Event::Finish(entries) if self.now >= self.database_down_from => {
+                    batch.finish_failed(&entries, now);
+                }
+                Event::Finish(entries) => {
+                    for entry in entries.iter().filter(|entry| entry.kind() == Kind::Refreshed) {
+                        assert!(self.written.insert(entry.id().to_owned()), "written twice");
+                    }
+                    batch.finished(entries.into_iter().map(|entry| (entry, Written::Kept)), now);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn works_until_nothing_is_due() {
+        let mut world = World::new(25, |_| 100);
+        let tally = world.run(LIMITS);
+        assert_eq!(
+            (tally.claimed, tally.refreshed, world.written.len()),
+            (25, 25, 25)
+        );
+        assert_eq!(tally.outcomes, BTreeMap::from([(OutcomeCode::Refreshed, 25)]));
+    }
+
+    #[test]
+    fn an_empty_run_claims_once() {
+        let mut world = World::new(0, |_| 100);
+        assert_eq!(world.run(LIMITS), Tally::default());
+        assert_eq!((world.claims, world.finishes), (1, 0));
+    }
+
+    #[test]
+    fn a_batch_costs_few_database_calls() {
+        let mut world = World::new(120, |_| 50);
+        world.run(Limits {
+            batch_size: 120,
+            ..LIMITS
+        });
+        assert!(
+            world.claims <= 2 && world.finishes <= 2,
+            "{} {}",
+            world.claims,
+            world.finishes
+        );
+    }
+
+    #[test]
+    fn six_at_once_keep_upstream_busy() {
+        let mut world = World::new(120, |_| 500);
+        world.run(LIMITS);
+        assert!(
+            world.now <= 11_000,
+            "{} ms, 20 waves of 500 ms are the limit",
+            world.now
+        );
+    }
+
+    #[test]
+    fn one_slow_session_holds_back_no_neighbours_token() {
+        let mut world = World::new(6, |id| if id == 0 { 10_000 } else { 50 });
+        world.run(LIMITS);
+        assert!(world.longest_unwritten <= 1_000, "{}", world.longest_unwritten);
+    }
+
+    #[test]
+    fn with_the_database_gone_no_further_token_is_presented() {
+        let mut world = World::new(500, |_| 400);
+        world.database_down_from = 5_000;
+        let tally = world.run(LIMITS);
+        assert!(
+            world.presented_while_unwritten <= 3_400,
+            "{}",
+            world.presented_while_unwritten
+        );
+        assert!(tally.unwritten > 0 && tally.claimed < 500);
+    }
+
+    #[test]
+    fn at_the_deadline_the_rest_is_given_back() {
+        let mut world = World::new(500, |_| 9_000);
+        let tally = world.run(LIMITS);
+        assert!(tally.released > 0);
+        assert_eq!(tally.refreshed + tally.released, tally.claimed);
+        assert!(world.now <= 60_000, "{}", world.now);
+    }
+
+    #[test]
+    fn the_free_plans_fifty_calls_suffice_to_close_in_good_order() {
+        let mut world = World::new(500, |_| 50);
+        let tally = world.run(Limits { calls: 50, ..LIMITS });
+        let made = tally.refreshed + world.claims + world.finishes;
+        assert!(
+            tally.refreshed >= 25 && made <= 49,
+            "{} refreshed, {made} calls",
+            tally.refreshed
+        );
+        assert_eq!(tally.refreshed + tally.released, tally.claimed);
+    }
+
+    proptest! {
+        #[test]
+        fn every_run_ends_with_each_claimed_session_accounted_for(
+            due in 0_u32..200, size in 1_u32..120, calls in 10_u32..400, seed in 0_u32..1_000, slowest in 20_u32..10_000,
+            down in proptest::option::of(0_i64..60_000),
+        ) {
+            let mut world = World::new(due, move |id| i64::from(id.wrapping_mul(2_654_435_761).wrapping_add(seed) % slowest) + 1);
+            world.database_down_from = down.unwrap_or(i64::MAX);
+            let tally = world.run(Limits { batch_size: size, calls, ..LIMITS });
+            prop_assert_eq!(tally.refreshed + tally.released + tally.unwritten, tally.claimed);
+            prop_assert!(world.most_at_once <= 7);
+            prop_assert!(world.longest_unwritten <= 1_000 || down.is_some());
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What an attempt writes to the database: an entry of a bulk finish.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{
+    cookies::StoredCookies,
+    due,
+    outcome::{Outcome, OutcomeCode},
+    session::ClaimedRow,
+};
+
+/// What came of presenting one session to upstream, all tries of the attempt together.
+#[derive(Debug)]
+pub struct Attempt {
+    /// What the last answer means.
+    pub outcome: Outcome,
+    /// The cookies to store, if the answers changed them.
+    pub cookies: Option<StoredCookies>,
+    /// The last answer's HTTP status, if there was one.
+    pub status: Option<u16>,
+    /// Calls made; 0 where the row could not be presented.
+    pub tries: u32,
+    /// How long all took.
+    pub duration: Duration,
+}
+
+/// One session's part of the database function `finish_sessions`. It holds secrets, so it has no `Debug`.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FinishEntry {
+    id: String,
+    fence: i64,
+    kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<OutcomeCode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookies: Option<StoredCookies>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_in_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_status: Option<u16>,
+    duration_ms: u64,
+    tries: u32,
+}
+
+/// What the database does with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The session lives: everything is renewed.
+    Refreshed,
+    /// Noted and tried later; the last refresh's date stays.
+    Failed,
+    /// Over until the next sign-in.
+    Expired,
+    /// Never presented: only the lease is given back.
+    Released,
+}
+
+impl FinishEntry {
+    /// The entry for an attempt. `interval` is how old a refresh may grow; `unit` is random, from 0 up to 1.
+    pub fn attempted(row: &ClaimedRow, attempt: Attempt, interval: Duration, unit: f64) -> Self {
+        let outcome = attempt.outcome.code();
+        let failure_wait = due::after_failure(&attempt.outcome, row.consecutive_failures, unit);
+        let (kind, renewal, next) = match attempt.outcome {
+            Outcome::Refreshed(renewal) => (
+                Kind::Refreshed,
+                Some(renewal),
+                Some(due::after_success(interval, unit)),
+            ),
+            Outcome::Expired => (Kind::Expired, None, None),
+            Outcome::Throttled { .. }
+            | Outcome::Refused
+            | Outcome::UpstreamFault { .. }
+            | Outcome::Unreachable
+            | Outcome::TimedOut
+            | Outcome::Unrecognised
+            | Outcome::Unusable => (Kind::Failed, None, Some(failure_wait)),
+        };
+        let (token, fingerprint) = renewal.map_or((None, None), |renewal| {
+            let fingerprint = renewal.fingerprint.map(|print| print.expose().to_owned());
+            (Some(renewal.token.expose().to_owned()), fingerprint)
+        });
+        Self {
+            id: row.id.clone(),
+            fence: row.fence,
+            kind,
+            outcome: Some(outcome),
+            token,
+            cookies: attempt.cookies,
+            fingerprint,
+            next_in_seconds: next.map(|wait| wait.as_secs_f64()),
+            upstream_status: attempt.status,
+            duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
+            tries: attempt.tries,
+        }
+    }
+
+    /// The entry that gives a lease back unused.
+    pub fn released(row: &ClaimedRow) -> Self {
+        Self {
+            id: row.id.clone(),
+            fence: row.fence,
+            kind: Kind::Released,
+            outcome: None,
+            token: None,
+            cookies: None,
+            fingerprint: None,
+            next_in_seconds: None,
+            upstream_status: None,
+            duration_ms: 0,
+            tries: 0,
+        }
+    }
+
+    /// The row's primary key.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What the database does with it.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What the attempt came to; `None` for a lease given back.
+    pub const fn outcome(&self) -> Option<OutcomeCode> {
+        self.outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{outcome::Renewal, token::RefreshToken};
+
+    const TOKEN: &str = "69232|1766731601|03485f300f1a53a7e34143a0af9d2592";
+
+    fn written(outcome: Outcome) -> Value {
+        let row: ClaimedRow = serde_json::from_value(json!({
+            "id": "1", "fence": 7, "consecutiveFailures": 2, "token": TOKEN,
+            "cookies": [{"name": "a", "value": "b"}], "fingerprint": null,
+        }))
+        .unwrap();
+        let attempt = Attempt {
+            outcome,
+            cookies: None,
+            status: Some(200),
+            tries: 1,
+            duration: Duration::from_millis(120),
+        };
+        serde_json::to_value(FinishEntry::attempted(
+            &row,
+            attempt,
+            Duration::from_mins(20),
+            0.0,
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_success_carries_the_new_token_and_the_next_due_time() {
+        let token = RefreshToken::parse(TOKEN).unwrap();
+        assert_eq!(
+            written(Outcome::Refreshed(Renewal {
+                token,
+                fingerprint: None
+            })),
+            json!({
+                "id": "1", "fence": 7, "kind": "refreshed", "outcome": "refreshed", "token": TOKEN,
+                "nextInSeconds": 960.0, "upstreamStatus": 200, "durationMs": 120, "tries": 1,
+            })
+        );
+    }
+
+    #[test]
+    fn an_expired_session_has_no_next_time() {
+        assert_eq!(
+            written(Outcome::Expired),
+            json!({
+                "id": "1", "fence": 7, "kind": "expired", "outcome": "expired",
+                "upstreamStatus": 200, "durationMs": 120, "tries": 1,
+            })
+        );
+    }
+
+    #[test]
+    fn a_failure_is_noted_and_comes_again() {
+        let entry = written(Outcome::Unreachable);
+        assert_eq!(
+            (&entry["kind"], &entry["outcome"]),
+            (&json!("failed"), &json!("unreachable"))
+        );
+        assert!(entry["nextInSeconds"].as_f64().unwrap() >= 5.0);
+        assert_eq!(entry.get("token"), None);
+    }
+}

@@ -1,0 +1,287 @@
+//! The JSON told to browsers and jobs. Its shape is a promise: each is pinned by a test.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{due, time::Timestamp};
+
+/// How a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Kept alive.
+    Active,
+    /// Over: only a new sign-in helps.
+    Expired,
+    /// Given up after too many failures; a sign-in or a manual refresh brings it back.
+    Exhausted,
+}
+
+/// What the database tells of a session: no secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredStatus {
+    /// The row's primary key.
+    pub id: String,
+    /// How it stands.
+    pub state: State,
+    /// The last success.
+    pub last_refresh_date: Option<Timestamp>,
+    /// The last attempt, whatever came of it.
+    pub last_attempt_at: Option<Timestamp>,
+    /// When the next refresh falls due; `None` where none is planned.
+    pub next_refresh_at: Option<Timestamp>,
+    /// Successes so far.
+    pub refresh_count: u32,
+    /// The last attempt's outcome code, where it failed.
+    pub last_error: Option<String>,
+    /// Whether the batch looks after it.
+    pub auto_refresh_enabled: bool,
+    /// Whether a refresh is under way.
+    pub leased: bool,
+    /// When the row came to be.
+    pub created_at: Timestamp,
+    /// The last sign-in.
+    pub signed_in_at: Timestamp,
+}
+
+/// What the owner of a session is advised to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recommendation {
+    /// Nothing.
+    None,
+    /// Refresh now.
+    Refresh,
+    /// Sign in again.
+    Login,
+}
+
+/// The answer of `GET /api/auth/refresh`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefreshStatus {
+    /// Which of the user's sessions this is.
+    pub session_id: String,
+    /// The last success.
+    pub last_refresh_date: Option<Timestamp>,
+    /// When the next one falls due.
+    pub next_refresh_due: Option<Timestamp>,
+    /// Whether it is due already.
+    pub needs_refresh: bool,
+    /// Whether `POST` would call upstream now.
+    pub can_refresh: bool,
+    /// Whether a refresh is under way.
+    pub is_refreshing: bool,
+    /// Successes so far.
+    pub refresh_count: u32,
+    /// How the session stands.
+    pub state: State,
+    /// The last attempt's outcome code, where it failed.
+    pub last_error: Option<String>,
+    /// The server's clock.
+    pub server_time: Timestamp,
+}
+
+/// The answer of `GET /api/auth/aimharder`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionCheck {
+    /// Whether the session can be used for bookings, as far as is known.
+    pub session_valid: bool,
+    /// Until when, if no refresh succeeds any more.
+    pub valid_until: Timestamp,
+    /// What to do.
+    pub recommendation: Recommendation,
+    /// The refresh status.
+    #[serde(flatten)]
+    pub status: RefreshStatus,
+}
+
+/// The answer of `POST /api/auth/refresh`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefreshAnswer {
+    /// The session is fresh: renewed by this call, or moments ago by another.
+    pub refreshed: bool,
+    /// It was another call that renewed it.
+    pub reused: bool,
+    /// The last success.
+    pub last_refresh_date: Option<Timestamp>,
+    /// When the next one falls due.
+    pub next_refresh_due: Option<Timestamp>,
+    /// Successes so far.
+    pub refresh_count: u32,
+    /// How the session stands.
+    pub state: State,
+    /// The server's clock.
+    pub server_time: Timestamp,
+}
+
+impl StoredStatus {
+    /// What its owner is told. A manual refresh is possible once `pause` has passed since the last attempt.
+    pub fn to_refresh_status(&self, pause: Duration, now: Timestamp) -> RefreshStatus {
+        let due = self.next_refresh_at.is_some_and(|due| due <= now);
+        let held_back = self.last_error.as_deref() == Some("throttled") && !due;
+        let rested = self.last_attempt_at.is_none_or(|last| now.since(last) >= pause);
+        RefreshStatus {
+            session_id: self.id.clone(),
+            last_refresh_date: self.last_refresh_date,
+            next_refresh_due: self.next_refresh_at,
+            needs_refresh: self.state != State::Expired && (due || self.last_error.is_some()),
+            can_refresh: self.state != State::Expired && !self.leased && rested && !held_back,
+            is_refreshing: self.leased,
+            refresh_count: self.refresh_count,
+            state: self.state,
+            last_error: self.last_error.clone(),
+            server_time: now,
+        }
+    }
+
+    /// Whether the session can be used, and what its owner should do.
+    pub fn to_session_check(&self, pause: Duration, now: Timestamp) -> SessionCheck {
+        let status = self.to_refresh_status(pause, now);
+        let valid_until = due::valid_until(self.created_at, self.signed_in_at, self.last_refresh_date);
+        let session_valid = self.state != State::Expired && now < valid_until;
+        let recommendation = match (session_valid, status.needs_refresh) {
+            (false, _) => Recommendation::Login,
+            (true, true) => Recommendation::Refresh,
+            (true, false) => Recommendation::None,
+        };
+        SessionCheck {
+            session_valid,
+            valid_until,
+            recommendation,
+            status,
+        }
+    }
+
+    /// The answer to a refresh that left the session in this status.
+    pub fn to_refresh_answer(&self, reused: bool, now: Timestamp) -> RefreshAnswer {
+        RefreshAnswer {
+            refreshed: true,
+            reused,
+            last_refresh_date: self.last_refresh_date,
+            next_refresh_due: self.next_refresh_at,
+            refresh_count: self.refresh_count,
+            state: self.state,
+            server_time: now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_766_731_601_000);
+    const PAUSE: Duration = Duration::from_mins(1);
+
+    fn stored(change: &Value) -> StoredStatus {
+        let mut json = json!({
+            "id": "1", "state": "active", "lastRefreshDate": 1_766_731_001_000_i64,
+            "nextRefreshAt": 1_766_732_001_000_i64, "refreshCount": 4, "consecutiveFailures": 0, "lastError": null,
+            "autoRefreshEnabled": true, "leased": false, "createdAt": 1_766_000_000_000_i64,
+            "signedInAt": 1_766_000_000_000_i64, "lastAttemptAt": null,
+        });
+        json.as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn the_check_answers_in_this_shape() {
+        assert_eq!(
+            serde_json::to_value(stored(&json!({})).to_session_check(PAUSE, NOW)).unwrap(),
+            json!({
+                "sessionValid": true, "validUntil": "2026-01-02T06:36:41Z", "recommendation": "none",
+                "sessionId": "1", "lastRefreshDate": "2025-12-26T06:36:41Z",
+                "nextRefreshDue": "2025-12-26T06:53:21Z", "needsRefresh": false, "canRefresh": true,
+                "isRefreshing": false, "refreshCount": 4, "state": "active", "lastError": null,
+                "serverTime": "2025-12-26T06:46:41Z",
+            })
+        );
+    }
+
+    #[test]
+    fn a_refresh_answers_in_this_shape() {
+        assert_eq!(
+            serde_json::to_value(stored(&json!({})).to_refresh_answer(false, NOW)).unwrap(),
+            json!({
+                "refreshed": true, "reused": false, "lastRefreshDate": "2025-12-26T06:36:41Z",
+                "nextRefreshDue": "2025-12-26T06:53:21Z", "refreshCount": 4, "state": "active",
+                "serverTime": "2025-12-26T06:46:41Z",
+            })
+        );
+    }
+
+    #[test]
+    fn advises_what_helps() {
+        let week_ago = 1_766_000_000_000_i64;
+        for (change, valid, recommendation) in [
+            (json!({}), true, Recommendation::None),
+            (
+                json!({"nextRefreshAt": 1_766_731_600_000_i64}),
+                true,
+                Recommendation::Refresh,
+            ),
+            (json!({"lastError": "unreachable"}), true, Recommendation::Refresh),
+            (
+                json!({"state": "exhausted", "lastError": "refused"}),
+                true,
+                Recommendation::Refresh,
+            ),
+            (
+                json!({"state": "expired", "nextRefreshAt": null, "lastError": "expired"}),
+                false,
+                Recommendation::Login,
+            ),
+            (json!({"lastRefreshDate": null}), false, Recommendation::Login),
+            (
+                json!({"lastRefreshDate": null, "signedInAt": week_ago + 200_000_000}),
+                true,
+                Recommendation::None,
+            ),
+        ] {
+            let check = stored(&change).to_session_check(PAUSE, NOW);
+            assert_eq!(
+                (check.session_valid, check.recommendation),
+                (valid, recommendation),
+                "{change}"
+            );
+        }
+    }
+
+    #[test]
+    fn hazard_2_a_failed_refresh_never_looks_healthy() {
+        let status = stored(&json!({"lastError": "upstream_fault"})).to_refresh_status(PAUSE, NOW);
+        assert!(status.needs_refresh);
+        assert_eq!(status.last_error.as_deref(), Some("upstream_fault"));
+    }
+
+    #[test]
+    fn a_manual_refresh_waits_for_its_turn() {
+        for (change, can) in [
+            (json!({}), true),
+            (json!({"leased": true}), false),
+            (json!({"state": "expired"}), false),
+            (json!({"lastAttemptAt": 1_766_731_590_000_i64}), false),
+            (json!({"lastError": "throttled"}), false),
+            (
+                json!({"lastError": "throttled", "nextRefreshAt": 1_766_731_600_000_i64}),
+                true,
+            ),
+            (json!({"lastError": "unreachable"}), true),
+        ] {
+            assert_eq!(
+                stored(&change).to_refresh_status(PAUSE, NOW).can_refresh,
+                can,
+                "{change}"
+            );
+        }
+    }
+}

@@ -1,0 +1,87 @@
+// Child processes that never outlive this one.
+
+import { spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const running = new Set();
+
+// The last resort: whatever else went wrong, nothing is left behind.
+process.on("exit", () => {
+  for (const child of running) kill(child, "SIGKILL");
+});
+
+/** Starts a program; `log` gets each line that it prints. With `group`, it leads a process group of its own. */
+export function start(command, args, { log = () => {}, group = false, ...options } = {}) {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: group, ...options });
+  child.ownGroup = group;
+  running.add(child);
+  child.ended = new Promise((resolve) => {
+    child.once("error", (error) => resolve({ error }));
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+  }).finally(() => running.delete(child));
+  for (const stream of [child.stdout, child.stderr]) onLines(stream, log);
+  return child;
+}
+
+/** Asks a process to end, and makes it after `patience` ms. */
+export async function stop(child, { signal = "SIGINT", patience = 5000 } = {}) {
+  if (!running.has(child)) return;
+  kill(child, signal);
+  const timer = setTimeout(() => kill(child, "SIGKILL"), patience);
+  await child.ended;
+  clearTimeout(timer);
+  if (child.ownGroup) kill(child, "SIGKILL");
+}
+
+function kill(child, signal) {
+  if (!child.pid) return;
+  try {
+    process.kill(child.ownGroup ? -child.pid : child.pid, signal);
+  } catch {
+    // It has ended already.
+  }
+}
+
+export function onLines(stream, handle) {
+  let rest = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (text) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop();
+    lines.forEach(handle);
+  });
+  stream.on("end", () => rest && handle(rest));
+}
+
+/** Calls `probe` until it answers something true; throws `problem` after `seconds`. */
+export async function until(probe, { seconds = 20, every = 50, problem = "It did not start in time." } = {}) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const answer = await probe();
+    if (answer) return answer;
+    if (Date.now() > end) throw new Error(typeof problem === "function" ? problem() : problem);
+    await sleep(every);
+  }
+}
+
+/** A port of this machine that is free now. */
+export async function freePort() {
+  const server = createServer();
+  await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Fails with one sentence if something listens on the port. */
+export async function assertFree(port, what, variable) {
+  const server = createServer();
+  await new Promise((resolve, reject) => {
+    server.once("error", () =>
+      reject(new Error(`Port ${port} for ${what} is in use; end what uses it, or choose another with ${variable}.`)),
+    );
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  await new Promise((resolve) => server.close(resolve));
+}

@@ -1,0 +1,44 @@
+// Settings for `npm start`: an environment variable goes before a line of .dev.vars, that before the local default.
+
+import { existsSync, readFileSync } from "node:fs";
+import { parseEnv } from "node:util";
+
+const WORKER_SETTINGS = [
+  "AIMHARDER_REFRESH_URL",
+  "AIMHARDER_FINGERPRINT",
+  "SUPABASE_URL",
+  "SUPABASE_SERVICE_ROLE_KEY",
+  "SUPABASE_JWT_SECRET",
+  "JWKS_URL",
+  "INTERNAL_API_KEY",
+  "INTERNAL_API_KEY_PREVIOUS",
+  "REFRESH_CRON_ENABLED",
+  "REFRESH_BATCH_SIZE",
+  "REFRESH_INTERVAL_MINUTES",
+  "REFRESH_TIMEOUT_SECONDS",
+  "SUBREQUEST_LIMIT",
+  "HISTORY_RETENTION_DAYS",
+  "ALLOWED_ORIGINS",
+  "ALERT_WEBHOOK_URL",
+];
+
+const DEFAULT_PORTS = { WORKER_PORT: 8787, SUPABASE_PORT: 54321, DATABASE_PORT: 54322, AIMHARDER_PORT: 8799 };
+
+/** Reads everything that the user gave: `{ given: {name: text}, ports: {name: number} }`. */
+export function readSettings(environment = process.env, file = ".dev.vars") {
+  const fromFile = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
+  const lookup = (name) => environment[name] || fromFile[name] || undefined;
+  const given = Object.fromEntries(WORKER_SETTINGS.map((name) => [name, lookup(name)]).filter(([, text]) => text));
+  const ports = Object.fromEntries(
+    Object.entries(DEFAULT_PORTS).map(([name, port]) => [name, toPort(name, lookup(name) ?? String(port))]),
+  );
+  return { given, ports };
+}
+
+function toPort(name, text) {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < 1 || port > 65535) {
+    throw new Error(`${name} must be a port from 1 to 65535, not "${text}".`);
+  }
+  return port;
+}

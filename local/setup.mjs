@@ -1,0 +1,120 @@
+// Installs what is missing for building and running. A step that is done is skipped. Node's own modules only, since
+// it runs before `npm ci`.
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { run } from "./run.mjs";
+import { output, realCargo, wasmToolchain } from "./toolchain.mjs";
+
+const ROOT = path.join(import.meta.dirname, "..");
+const TOOLS = path.join(ROOT, ".local", "tools");
+const WORKER_BUILD = "0.8.7";
+
+export const say = (text) => console.log(`[setup] ${text}`);
+
+/** Does all that is missing. Answers what a build needs: `{ toolchain, environment }`. */
+export async function setup() {
+  mkdirSync(TOOLS, { recursive: true });
+  checkPrerequisites();
+  await installPackages();
+  const toolchain = await wasmToolchain(TOOLS, say);
+  const wasmBindgen = await buildWasmBindgen();
+  const workerBuild = await installWorkerBuild();
+  const bin = (name) => path.join(ROOT, "node_modules", ".bin", name);
+  return {
+    toolchain: toolchain.name,
+    workerBuild,
+    environment: {
+      ...toolchain.environment,
+      WASM_BINDGEN_BIN: wasmBindgen,
+      WASM_OPT_BIN: bin("wasm-opt"),
+      ESBUILD_BIN: bin("esbuild"),
+    },
+  };
+}
+
+function checkPrerequisites() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major < 20 || (major === 20 && minor < 12)) {
+    throw new Error(`Node 20.12 or newer is needed, this is ${process.versions.node}: see https://nodejs.org.`);
+  }
+  const wanted = readFileSync(path.join(ROOT, "Cargo.toml"), "utf8").match(/^rust-version = "([\d.]+)"/m)[1];
+  const found = output("rustc", ["--version"]).match(/^rustc (\d+\.\d+)/)?.[1];
+  if (!found || !output("cargo", ["--version"])) {
+    throw new Error("Rust is missing: install it from https://rustup.rs, then run this again.");
+  }
+  if (Number(found.split(".")[1]) < Number(wanted.split(".")[1])) {
+    throw new Error(`Rust ${wanted} or newer is needed, this is ${found}: run "rustup update stable".`);
+  }
+  if (!output("cc", ["--version"])) {
+    throw new Error('A C linker is missing: install one (on Debian "apt-get install gcc libc6-dev"), then run this again.');
+  }
+}
+
+async function installPackages() {
+  const lock = readFileSync(path.join(ROOT, "package-lock.json"));
+  await once("npm", createHash("sha256").update(lock).digest("hex"), path.join(ROOT, "node_modules"), () =>
+    run("npm", ["ci", "--no-audit", "--no-fund"], { say, what: "npm ci", cwd: ROOT }),
+  );
+}
+
+async function buildWasmBindgen() {
+  const home = path.join(import.meta.dirname, "wasm-bindgen");
+  const version = (file) => readFileSync(file, "utf8").match(/name = "wasm-bindgen"\n(?:.*\n)*?version = "([\d.]+)"/)?.[1];
+  const [tool, product] = [version(path.join(home, "Cargo.toml")), version(path.join(ROOT, "Cargo.lock"))];
+  if (tool !== product) {
+    throw new Error(`local/wasm-bindgen is for ${tool}, Cargo.lock has wasm-bindgen ${product}: make them equal.`);
+  }
+  const target = path.join(TOOLS, "target");
+  const binary = path.join(TOOLS, `wasm-bindgen-${tool}`, "wasm-bindgen");
+  const source = createHash("sha256").update(readFileSync(path.join(home, "src", "main.rs"))).digest("hex");
+  await once("wasm-bindgen", `${tool} ${source}`, binary, async () => {
+    const environment = { CARGO_TARGET_DIR: target };
+    await run(realCargo(), ["build", "--locked"], { say, what: "build wasm-bindgen", cwd: home, environment });
+    mkdirSync(path.dirname(binary), { recursive: true });
+    writeFileSync(binary, readFileSync(path.join(target, "debug", "wasm-bindgen")), { mode: 0o755 });
+  });
+  return binary;
+}
+
+async function installWorkerBuild() {
+  const home = path.join(TOOLS, `worker-build-${WORKER_BUILD}`);
+  const binary = path.join(home, "bin", "worker-build");
+  const stub = (name) => ["--config", `patch.crates-io.${name}.path="${path.join(import.meta.dirname, "stubs", name)}"`];
+  await once("worker-build", WORKER_BUILD, binary, () =>
+    // A debug build: compiling it takes a third of the time, and it does little itself.
+    run(
+      realCargo(),
+      ["install", "worker-build", "--version", WORKER_BUILD, "--debug", "--force", "--root", home, ...stub("ureq"), ...stub("binary-install")],
+      {
+        say,
+        what: "build worker-build",
+        environment: { CARGO_TARGET_DIR: path.join(TOOLS, "target"), CARGO_PROFILE_DEV_DEBUG: "0", CARGO_INCREMENTAL: "0" },
+      },
+    ),
+  );
+  return binary;
+}
+
+/** Runs a step unless its result is there and was made from the same input. */
+async function once(name, key, result, step) {
+  const stamp = path.join(TOOLS, `${name}.done`);
+  const done = existsSync(stamp) && readFileSync(stamp, "utf8") === key;
+  if (done && existsSync(result)) return;
+  await step();
+  writeFileSync(stamp, key);
+}
+
+/** Runs `main` and turns a failure into one clear message. */
+export async function asProgram(main) {
+  try {
+    await main();
+  } catch (error) {
+    console.error(`\n${error.message}`);
+    process.exit(1);
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await asProgram(setup);

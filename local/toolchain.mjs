@@ -65,16 +65,19 @@ async function assembleDebian(home, say) {
 async function unpack(half, root, say) {
   const packages = path.join(half, "packages");
   mkdirSync(packages);
-  const runtime = () => output("apt-cache", ["depends", "rustc-web"]).match(/Depends: (libstd-rust-web-\S+)/)?.[1];
+  const runtime = () => dependency("libstd-rust-web-dev", "libstd-rust-web-");
   if (!runtime() && process.getuid?.() === 0) await run("apt-get", ["update", "-qq"], { say, what: "apt-get update" });
   const libstd = runtime();
   if (!libstd) throw new Error('Debian\'s package rustc-web is not to be had: run "apt-get update" as root, then this again.');
-  const llvm = output("apt-cache", ["depends", libstd]).match(/Depends: (libllvm\S+)/)?.[1];
-  const names = ["rustc-web", libstd, "libstd-rust-web-dev", "rust-web-src", llvm];
+  const names = ["rustc-web", libstd, "libstd-rust-web-dev", "rust-web-src", dependency(libstd, "libllvm")];
   await run("apt-get", ["download", "-qq", ...names], { say, what: "download Debian's Rust", cwd: packages });
   for (const file of readdirSync(packages)) {
     await run("dpkg-deb", ["-x", path.join(packages, file), root], { say, what: `unpack ${file.split("_")[0]}` });
   }
+}
+
+function dependency(name, prefix) {
+  return output("apt-cache", ["depends", name]).match(new RegExp(`Depends: (${prefix}\\S+)`))?.[1];
 }
 
 function writeWrapper(half) {
@@ -96,10 +99,11 @@ LD_LIBRARY_PATH=$(echo "$root"/lib/*-linux-gnu) exec "$root/bin/rustc" --sysroot
 /** The compiler needs a few libraries that a bare machine may lack; apt knows which. */
 async function checkCompiler(rustc, say) {
   if (output(rustc, ["--version"])) return;
+  const llvm = dependency(dependency("libstd-rust-web-dev", "libstd-rust-web-"), "libllvm");
   if (process.getuid?.() !== 0) {
-    throw new Error('Debian\'s Rust lacks libraries: run "apt-get install libllvm22" as root, then this again.');
+    throw new Error(`Debian's Rust lacks libraries: run "apt-get install ${llvm}" as root, then this again.`);
   }
-  await run("apt-get", ["install", "-y", "-qq", "libllvm22"], { say, what: "install what LLVM needs" });
+  await run("apt-get", ["install", "-y", "-qq", llvm], { say, what: "install what LLVM needs" });
   if (!output(rustc, ["--version"])) throw new Error("Debian's Rust does not start.");
 }
 

@@ -84,7 +84,7 @@ function writeWrapper(half) {
   const bin = path.join(half, "bin");
   mkdirSync(bin);
   const script = `#!/bin/sh
-root=$(dirname "$0")/../root/usr
+root=$(cd "$(dirname "$0")/../root/usr" && pwd)
 LD_LIBRARY_PATH=$(echo "$root"/lib/*-linux-gnu) exec "$root/bin/rustc" --sysroot "$root" "$@"
 `;
   writeFileSync(path.join(bin, "rustc"), script);

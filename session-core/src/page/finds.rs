@@ -1,0 +1,184 @@
+//! What `lol_html`'s handlers gather: values from scripts that a browser would run, and a login form's fields.
+
+use std::{borrow::Cow, cell::RefCell, rc::Rc};
+
+use lol_html::{
+    ElementContentHandlers, Selector, element,
+    html_content::{Element, TextChunk, TextType},
+};
+
+use super::{
+    calls::Key,
+    lexer::{Grammar, Lexer},
+};
+
+/// What was found so far, and the script that is being read.
+pub(super) struct Finds {
+    pub(super) refresh_token: Option<String>,
+    pub(super) fingerprint: Option<String>,
+    pub(super) mail_field: bool,
+    pub(super) password_field: bool,
+    pub(super) recent: Recent,
+    script: Option<Script>,
+    script_bytes: u64,
+    /// The element at hand is inside of a `<template>`.
+    inert: bool,
+}
+
+/// What happened since last asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recent {
+    Nothing,
+    /// A value was found in the script that is being read.
+    Find,
+    /// A value was found, and its script has ended.
+    FindAndEnd,
+}
+
+struct Script {
+    lexer: Lexer,
+    left: u64,
+}
+
+type Handler = (Cow<'static, Selector>, ElementContentHandlers<'static>);
+
+pub(super) fn handlers(finds: &Rc<RefCell<Finds>>) -> [Handler; 4] {
+    let (inert_script, inert_input) = (Rc::clone(finds), Rc::clone(finds));
+    let (script, input, text) = (Rc::clone(finds), Rc::clone(finds), Rc::clone(finds));
+    let (selector, handler) = element!("script", move |script_element| {
+        script.borrow_mut().begin_script(script_element);
+        Ok(())
+    });
+    let script = (
+        selector,
+        handler.text(move |chunk: &mut TextChunk<'_>| {
+            text.borrow_mut().read(chunk);
+            Ok(())
+        }),
+    );
+    [
+        // Handlers run in this order: what is in a template is marked before it is looked at.
+        element!("template script", move |_element| {
+            inert_script.borrow_mut().inert = true;
+            Ok(())
+        }),
+        element!("template input[name]", move |_element| {
+            inert_input.borrow_mut().inert = true;
+            Ok(())
+        }),
+        script,
+        element!("input[name]", move |element| {
+            input.borrow_mut().see_input(element);
+            Ok(())
+        }),
+    ]
+}
+
+impl Finds {
+    pub(super) const fn new(script_bytes: u64) -> Self {
+        Self {
+            refresh_token: None,
+            fingerprint: None,
+            mail_field: false,
+            password_field: false,
+            recent: Recent::Nothing,
+            script: None,
+            script_bytes,
+            inert: false,
+        }
+    }
+
+    fn begin_script(&mut self, element: &Element<'_, '_>) {
+        let inert = std::mem::take(&mut self.inert);
+        self.end_script();
+        self.script = grammar(element).filter(|_| !inert).map(|grammar| Script {
+            lexer: Lexer::new(grammar),
+            left: self.script_bytes,
+        });
+    }
+
+    fn read(&mut self, chunk: &TextChunk<'_>) {
+        let Some(script) = self
+            .script
+            .as_mut()
+            .filter(|_| chunk.text_type() == TextType::ScriptData)
+        else {
+            return;
+        };
+        for char in chunk.as_str().chars() {
+            let Some(left) = script.left.checked_sub(char.len_utf8() as u64) else {
+                script.lexer.give_up();
+                break;
+            };
+            script.left = left;
+            let Some((key, value)) = script.lexer.push(char) else {
+                continue;
+            };
+            self.recent = Recent::Find;
+            match key {
+                Key::RefreshToken => self.refresh_token = Some(value),
+                Key::Fingerprint => self.fingerprint = Some(value),
+            }
+        }
+        if chunk.last_in_text_node() {
+            self.end_script();
+        }
+    }
+
+    fn end_script(&mut self) {
+        self.script = None;
+        if self.recent == Recent::Find {
+            self.recent = Recent::FindAndEnd;
+        }
+    }
+
+    fn see_input(&mut self, element: &Element<'_, '_>) {
+        if std::mem::take(&mut self.inert) {
+            return;
+        }
+        match element.get_attribute("name").as_deref() {
+            Some("mail") => self.mail_field = true,
+            Some("pw") => self.password_field = true,
+            _ => {}
+        }
+    }
+}
+
+/// Which grammar a `<script>` follows, if a browser would run what it holds.
+/// Source: <https://html.spec.whatwg.org/multipage/scripting.html#prepare-the-script-element>
+fn grammar(element: &Element<'_, '_>) -> Option<Grammar> {
+    if element.has_attribute("src") {
+        return None;
+    }
+    let stated = match (element.get_attribute("type"), element.get_attribute("language")) {
+        (Some(kind), _) => kind,
+        (None, Some(language)) if !language.is_empty() => format!("text/{language}"),
+        (None, _) => String::new(),
+    };
+    let kind = stated.trim_ascii().to_ascii_lowercase();
+    if kind == "module" {
+        return Some(Grammar::Module);
+    }
+    let classic = stated.is_empty() || JAVASCRIPT.contains(&kind.as_str());
+    (classic && !element.has_attribute("nomodule")).then_some(Grammar::Classic)
+}
+
+/// Source: <https://mimesniff.spec.whatwg.org/#javascript-mime-type>
+const JAVASCRIPT: [&str; 16] = [
+    "application/ecmascript",
+    "application/javascript",
+    "application/x-ecmascript",
+    "application/x-javascript",
+    "text/ecmascript",
+    "text/javascript",
+    "text/javascript1.0",
+    "text/javascript1.1",
+    "text/javascript1.2",
+    "text/javascript1.3",
+    "text/javascript1.4",
+    "text/javascript1.5",
+    "text/jscript",
+    "text/livescript",
+    "text/x-ecmascript",
+    "text/x-javascript",
+];

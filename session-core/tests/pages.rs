@@ -3,7 +3,12 @@
 //! A file starts with its expectations (`-` for nothing; `\n`, `\t`, `\0` and `\\` as in Rust), then `---`, then
 //! the page. Adding a case is adding a file.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 use std::{fs, path::Path};
 
@@ -19,7 +24,10 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages");
-    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     paths.iter().map(|path| case(path)).collect()
 }
@@ -28,10 +36,16 @@ fn case(path: &Path) -> Case {
     let file = fs::read(path).unwrap();
     let name = path.file_stem().unwrap().to_string_lossy().into_owned();
     let end_of_head = file.windows(5).position(|window| window == b"\n---\n");
-    let (head, page) = file.split_at(end_of_head.unwrap_or_else(|| panic!("{name}: no line ---")).saturating_add(5));
+    let (head, page) = file.split_at(
+        end_of_head
+            .unwrap_or_else(|| panic!("{name}: no line ---"))
+            .saturating_add(5),
+    );
     let head = String::from_utf8(head.to_vec()).unwrap();
     let field = |field: &str| {
-        let line = head.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(": "));
+        let line = head
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(": "));
         line.map(unescape)
     };
     let value = |name: &str| field(name).unwrap_or_else(|| panic!("{name}: missing"));
@@ -56,7 +70,10 @@ fn case(path: &Path) -> Case {
 }
 
 fn unescape(text: &str) -> String {
-    let plain = text.replace(r"\n", "\n").replace(r"\t", "\t").replace(r"\0", "\0");
+    let plain = text
+        .replace(r"\n", "\n")
+        .replace(r"\t", "\t")
+        .replace(r"\0", "\0");
     plain.replace(r"\\", r"\")
 }
 
@@ -90,7 +107,11 @@ fn every_page_is_read_as_expected() {
 fn the_way_a_page_is_cut_changes_nothing() {
     for case in &cases() {
         for size in [1, 7, 127, 4093, 4096, 65_537] {
-            check(case, &format!("in chunks of {size}"), &read(case, case.page.chunks(size)));
+            check(
+                case,
+                &format!("in chunks of {size}"),
+                &read(case, case.page.chunks(size)),
+            );
         }
     }
 }
@@ -105,7 +126,11 @@ fn the_place_of_a_block_s_end_changes_nothing() {
         for shift in (4096_usize.saturating_sub(400)..4096).step_by(3) {
             let blanks = vec![b' '; shift];
             let chunks = [blanks.as_slice(), case.page.as_slice()];
-            check(case, &format!("behind {shift} blanks"), &read(case, chunks.into_iter()));
+            check(
+                case,
+                &format!("behind {shift} blanks"),
+                &read(case, chunks.into_iter()),
+            );
         }
     }
 }

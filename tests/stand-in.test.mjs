@@ -1,0 +1,184 @@
+// The stand-in for aimharder.com: what the other tests rely on.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { EXPIRED, startAimharder } from "../local/aimharder.mjs";
+
+const AGENT = "Mozilla/5.0 (X11; Linux x86_64)";
+let site;
+
+beforeEach(async () => (site = await startAimharder()));
+afterEach(() => site.close());
+
+const header = (cookies) => cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
+
+function call(session, { token = session.token, cookies = session.cookies, agent = AGENT, signal } = {}) {
+  const url = `${site.refreshUrl}?token=${encodeURIComponent(token)}&fingerprint=${session.fingerprint}`;
+  return fetch(url, { headers: { cookie: header(cookies), "user-agent": agent }, redirect: "manual", signal });
+}
+
+const tokenIn = (page) => page.match(/^ {4}localStorage\.setItem\("refreshToken", "([^"]+)"\)/m)?.[1];
+
+test("a live session gets a new token and new affinity cookies", async () => {
+  const session = site.createSession();
+  const [before, awsalb] = [session.token, session.cookie("AWSALB")];
+  const response = await call(session);
+  assert.equal(response.status, 200);
+  assert.equal(tokenIn(await response.text()), session.token);
+  assert.notEqual(session.token, before);
+  assert.match(session.token, /^\d+\|\d{10}\|[0-9a-f]{32}$/);
+  assert.notEqual(session.cookie("AWSALB"), awsalb);
+  assert.deepEqual(response.headers.getSetCookie().map((cookie) => cookie.split("=")[0]), ["AWSALB", "AWSALBCORS"]);
+  assert.equal(session.calls.length, 1);
+  site.assertClean();
+});
+
+test("a session that is not refreshed dies, and one that is lives on", async () => {
+  const [idle, kept] = [site.createSession(), site.createSession()];
+  site.advance(25 * 60 * 1000);
+  assert.equal((await call(kept)).status, 200);
+  site.advance(25 * 60 * 1000);
+  assert.deepEqual([idle.alive, kept.alive], [false, true]);
+  assert.equal((await call(idle)).headers.get("location"), "/login");
+  assert.equal((await call(kept)).status, 200);
+});
+
+test("an old token is refused, unless the site is gracious, and the session lives on", async () => {
+  for (const [rotation, accepted] of [["strict", false], ["grace", true], ["same", true]]) {
+    const session = site.createSession({ rotation });
+    const old = session.token;
+    await call(session);
+    const response = await call(session, { token: old });
+    assert.equal(response.status === 200, accepted, rotation);
+    assert.equal(session.alive, true);
+  }
+});
+
+test("wrong cookies are answered like a dead session", async () => {
+  const session = site.createSession();
+  const cookies = session.cookies.filter(({ name }) => name !== "PHPSESSID");
+  assert.equal((await call(session, { cookies })).status, 302);
+  assert.equal((await call(session, { cookies: [] })).status, 302);
+});
+
+test("two calls at once kill the session, two in turn don't", async () => {
+  const session = site.createSession({ latencyMs: 50, rotation: "same" });
+  await (await call(session)).text();
+  await (await call(session)).text();
+  site.assertClean();
+  await Promise.all([call(session), call(session)]);
+  assert.equal(session.alive, false);
+  assert.throws(() => site.assertClean(), /two calls at once/);
+});
+
+test("every form of an expired session", async () => {
+  const statuses = { expired_login_form: 200, expired_short_page: 200, expired_401: 401, expired_403: 403 };
+  for (const name of Object.keys(EXPIRED)) {
+    const session = site.createSession();
+    session.fail(name, { times: 1 });
+    assert.equal((await call(session)).status, statuses[name] ?? 302, name);
+    assert.equal((await call(session)).status, 200, "once only");
+  }
+});
+
+test("throttling says when to come back, in seconds or as a date", async () => {
+  const session = site.createSession();
+  session.fail("throttled");
+  assert.equal((await call(session)).headers.get("retry-after"), null);
+  session.fail("throttled_seconds", { seconds: 7 });
+  assert.equal((await call(session)).headers.get("retry-after"), "7");
+  session.fail("throttled_date", { seconds: 60 });
+  const date = Date.parse((await call(session)).headers.get("retry-after"));
+  assert.ok(Math.abs(date - Date.now() - 60_000) < 2500);
+});
+
+test("statuses", async () => {
+  const session = site.createSession();
+  const expected = { forbidden: 403, server_error: 500, bad_gateway: 502, unavailable: 503, gateway_timeout: 504, redirect_other_host: 302 };
+  for (const [name, status] of Object.entries(expected)) {
+    session.fail(name);
+    assert.equal((await call(session)).status, status, name);
+  }
+});
+
+test("answers that break off", async () => {
+  const session = site.createSession({ rotation: "same" });
+  for (const name of ["reset_before_headers", "commit_then_reset"]) {
+    session.fail(name);
+    await assert.rejects(call(session), name);
+  }
+  for (const name of ["reset_mid_body", "truncated", "truncated_after_token"]) {
+    session.fail(name);
+    const response = await call(session);
+    await assert.rejects(response.text(), name);
+  }
+});
+
+test("a lost answer has rotated the token", async () => {
+  const session = site.createSession();
+  const before = session.token;
+  session.fail("commit_then_reset", { times: 1 });
+  await assert.rejects(call(session));
+  assert.notEqual(session.token, before);
+});
+
+test("a hang lasts until the caller leaves, who may then come back", async () => {
+  const session = site.createSession();
+  session.fail("hang", { times: 1 });
+  await assert.rejects(call(session, { signal: AbortSignal.timeout(100) }));
+  await sleep(20);
+  assert.equal((await call(session)).status, 200);
+  site.assertClean();
+});
+
+test("pages of every kind", async () => {
+  const body = async (name, options) => {
+    const session = site.createSession();
+    session.fail(name, options);
+    const response = await call(session);
+    return { session, response, text: await response.text() };
+  };
+  const large = await body("large");
+  assert.ok(large.text.length > 4_500_000);
+  assert.ok(large.text.indexOf(large.session.token) > 4_000_000);
+  const early = await body("large", { at: "start" });
+  assert.ok(early.text.indexOf(early.session.token) < 10_000);
+  const gzip = await body("gzip");
+  assert.equal(tokenIn(gzip.text), gzip.session.token);
+  const drip = await body("drip", { pauseMs: 1 });
+  assert.equal(tokenIn(drip.text), drip.session.token);
+  const changed = await body("markup_changed");
+  assert.equal(tokenIn(changed.text), undefined);
+  assert.ok(changed.text.includes(changed.session.token));
+  const stranger = await body("other_user");
+  assert.equal(tokenIn(stranger.text).split("|")[0], String(stranger.session.userId + 1));
+  assert.doesNotMatch(tokenIn((await body("malformed_token")).text), /[0-9a-f]{32}$/);
+  assert.doesNotMatch((await body("no_fingerprint")).text, /fingerprint/);
+  assert.match((await body("wrong_charset")).response.headers.get("content-type"), /utf-16/);
+  assert.equal((await body("set_cookie_delete")).response.headers.getSetCookie().length, 3);
+  const bomb = await body("gzip_bomb");
+  assert.equal(bomb.text.length, 100 * 1024 * 1024);
+});
+
+test("tokenUpdate, as aimharder's own page calls it", async () => {
+  const session = site.createSession();
+  const update = async (token) => {
+    const body = new URLSearchParams({ token, ciclo: "1", fingerprint: session.fingerprint });
+    const response = await fetch(`${site.url}/api/tokenUpdate`, { method: "POST", body, headers: { cookie: header(session.cookies) } });
+    return JSON.parse(await response.text());
+  };
+  const { newToken } = await update(session.token);
+  assert.equal(newToken, session.token);
+  session.killed = true;
+  assert.deepEqual(await update(newToken), { logout: 1 });
+});
+
+test("what nobody should ask is answered 501 and reported", async () => {
+  const session = site.createSession();
+  assert.equal((await call(session, { agent: "curl/8" })).status, 403);
+  site.assertClean();
+  assert.equal((await fetch(`${site.url}/logout`)).status, 501);
+  assert.equal((await fetch(`${site.url}/setrefresh?token=1`)).status, 501);
+  assert.throws(() => site.assertClean(), /GET \/logout/);
+});

@@ -1,6 +1,6 @@
 // Runs one long step, showing that it lives. Node's own modules only: it works before `npm ci`.
 
-import { spawn } from "node:child_process";
+import { start, stop } from "./processes.mjs";
 
 const HEARTBEAT_MS = 10_000;
 
@@ -11,21 +11,18 @@ const HEARTBEAT_MS = 10_000;
 export async function run(program, args, { say, what, cwd, environment = {}, silence } = {}) {
   const started = Date.now();
   say(`${what} …`);
-  const child = spawn(program, args, { cwd, env: { ...process.env, ...environment }, stdio: ["ignore", "pipe", "pipe"] });
   const lines = [];
   let heard = Date.now();
-  const hear = (text) => {
+  const log = (line) => {
     heard = Date.now();
-    lines.push(...text.split("\n").map((line) => line.trimEnd()).filter(Boolean));
+    if (line.trim()) lines.push(line.trimEnd());
     lines.splice(0, Math.max(0, lines.length - 40));
   };
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", hear);
+  const child = start(program, args, { cwd, env: { ...process.env, ...environment }, group: true, log });
   const beat = setInterval(() => say(`${what}: ${seconds(started)} s … ${lines.at(-1)?.slice(0, 70) ?? ""}`), HEARTBEAT_MS);
-  const watch = setInterval(() => silence && Date.now() - heard > silence && child.kill("SIGKILL"), 1000);
-  const ended = await new Promise((resolve) => {
-    child.once("error", (error) => resolve(error.message));
-    child.once("exit", (code, signal) => resolve(code === 0 ? "" : `it ended with ${signal ?? `code ${code}`}`));
-  });
+  const watch = setInterval(() => silence && Date.now() - heard > silence && stop(child, { signal: "SIGKILL" }), 1000);
+  const { error, code, signal } = await child.ended;
+  const ended = error ? error.message : code === 0 ? "" : `it ended with ${signal ?? `code ${code}`}`;
   clearInterval(beat);
   clearInterval(watch);
   if (ended) throw new Error(`${what} failed: ${ended}.\n${lines.join("\n")}`);

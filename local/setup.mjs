@@ -107,8 +107,9 @@ async function once(name, key, result, step) {
   writeFileSync(stamp, key);
 }
 
-/** Runs `main` and turns a failure into one clear message. */
-export async function asProgram(main) {
+/** Runs `main`, and turns a failure into one clear message. `interrupted`: what Ctrl-C and the like lead to. */
+export async function asProgram(main, interrupted = () => process.exit(130)) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, interrupted);
   try {
     await main();
   } catch (error) {

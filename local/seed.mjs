@@ -1,0 +1,27 @@
+// Sessions for the demo, as the app would have stored them at sign-in, each with a fate of its own.
+
+const SESSIONS = [
+  { email: "ana@example.com" },
+  { email: "bruno@example.com", fault: "large" },
+  { email: "carla@example.com", fault: "server_error", times: 1 },
+  { email: "diego@example.com", fault: "throttled_seconds", times: 1, seconds: 90 },
+  { email: "elena@example.com", fault: "unavailable", times: 4 },
+  { email: "fermin@example.com", dead: true },
+];
+
+/** Signs everybody in at the stand-in, stores it, and makes it due. */
+export async function seed(sql, site) {
+  for (const { email, fault, dead, ...options } of SESSIONS) {
+    const session = site.createSession();
+    if (fault) session.fail(fault, options);
+    session.killed = Boolean(dead);
+    await sql.query(
+      `insert into auth_sessions as stored (user_email, aimharder_token, aimharder_cookies, fingerprint)
+       values ($1, $2, $3, $4)
+       on conflict (user_email, fingerprint) do update
+       set aimharder_token = excluded.aimharder_token, aimharder_cookies = excluded.aimharder_cookies`,
+      [email, session.token, JSON.stringify(session.cookies), session.fingerprint],
+    );
+    await sql.query("update auth_sessions set next_refresh_at = now() where user_email = $1", [email]);
+  }
+}

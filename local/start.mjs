@@ -1,0 +1,175 @@
+// `npm start`: the local stack, the Worker under `wrangler dev`, a few sessions, and a cron tick each minute.
+
+import path from "node:path";
+import { startAimharder } from "./aimharder.mjs";
+import { build } from "./build.mjs";
+import { assertFree } from "./processes.mjs";
+import { readSettings } from "./settings.mjs";
+import { asProgram } from "./setup.mjs";
+import { seed } from "./seed.mjs";
+import { signToken, startSupabase } from "./stack.mjs";
+import { startWrangler } from "./wrangler.mjs";
+
+const ROOT = path.join(import.meta.dirname, "..");
+const TICK_MS = 60_000;
+/** For local development only: published here. */
+const DEVELOPMENT = { INTERNAL_API_KEY: "local-development-internal-key", AIMHARDER_FINGERPRINT: "localdevelopmentfingerprint" };
+
+const say = (text = "") => console.log(text);
+const started = [];
+
+/** Ends what was started, the last first. */
+async function stopAll() {
+  while (started.length > 0) await started.pop()().catch(() => {});
+}
+
+async function main() {
+  const { given, ports } = readSettings(process.env, path.join(ROOT, ".dev.vars"));
+  checkTogether(given);
+  await build();
+  await assertFree(ports.WORKER_PORT, "the Worker", "WORKER_PORT");
+  const settings = { ...DEVELOPMENT, ...given };
+  const supabase = given.SUPABASE_URL ? undefined : await startLocalSupabase(ports, settings);
+  const site = given.AIMHARDER_REFRESH_URL ? undefined : await startLocalAimharder(ports, settings);
+  if (supabase && site) await seed(supabase.sql, site);
+  const worker = await startWrangler({ port: ports.WORKER_PORT, settings, log: showWorkerLine });
+  started.push(worker.stop);
+  worker.ended.then(() => started.length > 0 && end(1, "wrangler dev ended by itself."));
+  await tick(worker, supabase);
+  showWhatToTry({ worker, supabase, site, settings, own: given });
+  setInterval(() => tick(worker, supabase).catch((error) => say(`cron tick: ${error.message}`)), TICK_MS);
+  say(`ready worker=${worker.url} supabase=${settings.SUPABASE_URL}`);
+}
+
+/** Refuses what would hurt: a real database's sessions must not meet the stand-in, which knows none of them. */
+function checkTogether(given) {
+  const missing = ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET"].filter((name) => !given[name]);
+  if (given.SUPABASE_URL && missing.length > 0) {
+    throw new Error(`SUPABASE_URL is given, so ${missing.join(" and ")} must be, too.`);
+  }
+  if (!given.SUPABASE_URL && missing.length < 2) {
+    throw new Error("A Supabase key or secret is given without SUPABASE_URL: the local stack has its own.");
+  }
+  if (given.SUPABASE_URL && !given.AIMHARDER_REFRESH_URL && !isLoopback(given.SUPABASE_URL)) {
+    throw new Error(
+      "SUPABASE_URL is another machine's, so AIMHARDER_REFRESH_URL must be given, too: the local stand-in would tell that its sessions are over.",
+    );
+  }
+}
+
+function isLoopback(address) {
+  const host = URL.parse(address)?.hostname ?? "";
+  return host === "localhost" || host === "[::1]" || /^127\./.test(host);
+}
+
+async function startLocalSupabase(ports, settings) {
+  const supabase = await startSupabase({
+    port: ports.SUPABASE_PORT,
+    databasePort: ports.DATABASE_PORT,
+    dataDir: path.join(ROOT, ".local", "postgres"),
+  });
+  started.push(supabase.stop);
+  Object.assign(settings, {
+    SUPABASE_URL: supabase.url,
+    SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey,
+    SUPABASE_JWT_SECRET: supabase.jwtSecret,
+  });
+  return supabase;
+}
+
+async function startLocalAimharder(ports, settings) {
+  await assertFree(ports.AIMHARDER_PORT, "the stand-in for aimharder.com", "AIMHARDER_PORT");
+  const site = await startAimharder({ port: ports.AIMHARDER_PORT, latencyMs: 120 });
+  started.push(site.close);
+  settings.AIMHARDER_REFRESH_URL = site.refreshUrl;
+  return site;
+}
+
+/** Fires the cron trigger and shows what it did to each session. */
+async function tick(worker, supabase) {
+  const before = new Date();
+  const response = await worker.tick();
+  if (!response.ok) return say(`cron tick: the Worker answered ${response.status}`);
+  if (!supabase) return undefined;
+  const { rows } = await supabase.sql.query(
+    `select session.user_email, attempt.outcome, attempt.upstream_status, attempt.tries, attempt.duration_ms,
+            session.refresh_state, session.refresh_count, session.next_refresh_at
+     from refresh_attempts attempt join auth_sessions session on session.id = attempt.session_id
+     where attempt.finished_at >= $1 order by session.user_email`,
+    [before],
+  );
+  for (const row of rows) {
+    const calls = `${row.tries} ${row.tries === 1 ? "call" : "calls"}, last answer ${row.upstream_status ?? "none"}, ${row.duration_ms} ms`;
+    const next = row.refresh_state === "active" ? `next at ${clock(row.next_refresh_at)}` : "waits for a sign-in";
+    say(`  ${row.user_email.padEnd(24)} ${row.outcome.padEnd(14)} ${calls}; refreshed ${row.refresh_count} times, ${row.refresh_state}, ${next}`);
+  }
+}
+
+const clock = (date) => date.toTimeString().slice(0, 8);
+
+/** Runs are worth a line of prose, failures their JSON; the rest is wrangler's talk. */
+function showWorkerLine(line) {
+  const text = line.replace(/\u001b\[[0-9;]*m/g, "");
+  const json = text.slice(Math.max(0, text.indexOf("{")));
+  const told = parse(json);
+  if (told?.event === "run") {
+    const { claimed, refreshed, expired, failed, remaining, durationMs } = told.summary;
+    say(`${clock(new Date())} ${told.trigger} run: claimed ${claimed}, refreshed ${refreshed}, expired ${expired}, failed ${failed}, remaining ${remaining ?? "unknown"}, ${durationMs} ms`);
+  } else if (told?.event && told.event !== "attempt_failed") {
+    say(`${clock(new Date())} worker: ${json}`);
+  } else if (/\bERROR\b/.test(text)) {
+    say(`wrangler: ${text.trim()}`);
+  }
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function showWhatToTry({ worker, supabase, site, settings, own }) {
+  say();
+  say("Try:");
+  say(`  curl ${worker.url}/healthz`);
+  if (supabase) {
+    const exp = Math.floor(Date.now() / 1000) + 24 * 60 * 60;
+    const token = signToken({ aud: "authenticated", role: "authenticated", sub: "1", email: "ana@example.com", exp }, settings.SUPABASE_JWT_SECRET);
+    say("  # as ana@example.com, with a token of the development secret, valid for a day:");
+    say(`  TOKEN=${token}`);
+    say(`  curl -H "Authorization: Bearer $TOKEN" ${worker.url}/api/auth/refresh`);
+    say(`  curl -H "Authorization: Bearer $TOKEN" -X POST ${worker.url}/api/auth/refresh`);
+    say(`  curl -H "Authorization: Bearer $TOKEN" ${worker.url}/api/auth/aimharder`);
+  }
+  const key = own.INTERNAL_API_KEY ? "$INTERNAL_API_KEY" : settings.INTERNAL_API_KEY;
+  say(`  curl -H "x-api-key: ${key}" -X POST ${worker.url}/api/internal/refresh-sessions`);
+  if (supabase) say(`  psql ${supabase.databaseUrl} -c 'select user_email, refresh_state, last_refresh_date from auth_sessions'`);
+  if (site) say(`  curl ${site.url}/    # what the stand-in for aimharder.com was asked`);
+  say();
+  say("The cron trigger fires every minute. Ctrl-C ends everything.");
+}
+
+let ending = false;
+async function end(code, why) {
+  if (ending) return;
+  ending = true;
+  if (why) say(`\n${why}`);
+  await stopAll();
+  process.exit(code);
+}
+
+await asProgram(
+  async () => {
+    try {
+      await main();
+    } catch (error) {
+      // What fails because it is being stopped needs no words.
+      if (ending) return;
+      await stopAll();
+      throw error;
+    }
+  },
+  () => end(0, "Stopping …"),
+);

@@ -114,6 +114,7 @@ class Exchange {
     const names = own.map((cookie) => cookie.split("=")[0]);
     const cookies = [...affinity.filter((cookie) => !names.includes(cookie.split("=")[0])), ...own];
     this.record.status = status;
+    this.response.shouldKeepAlive = this.site.keepAlive;
     this.response.writeHead(status, { "Content-Type": "text/html; charset=UTF-8", ...headers, "Set-Cookie": cookies });
   }
 
@@ -134,10 +135,12 @@ class Site {
   #defaults;
   #inFlight = 0;
 
-  constructor({ seed = "aimharder", lifetimeMs = 30 * 60 * 1000, latencyMs = 0, rotation = "strict", expired = "expired_login_redirect" }) {
+  constructor({ seed = "aimharder", lifetimeMs = 30 * 60 * 1000, latencyMs = 0, rotation = "strict", expired = "expired_login_redirect", keepAlive = true }) {
     this.#seed = seed;
     this.#defaults = { lifetimeMs, latencyMs, rotation };
     this.expired = expired;
+    /** Whether connections are used again. workerd repeats a call by itself if it loses one that was. */
+    this.keepAlive = keepAlive;
     this.sessions = [];
     this.requests = [];
     this.violations = [];

@@ -1,0 +1,212 @@
+// All that a test of the Worker needs: the built Worker in workerd, a local Supabase of real parts, and the stand-in
+// for aimharder.com.
+
+import { randomUUID } from "node:crypto";
+import { execFileSync } from "node:child_process";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { startAimharder } from "../../local/aimharder.mjs";
+import { until } from "../../local/processes.mjs";
+import { signToken, startSupabase } from "../../local/stack.mjs";
+
+const require = createRequire(import.meta.url);
+const ROOT = path.join(import.meta.dirname, "..", "..");
+const BUILD = path.join(ROOT, "edge-worker", "build");
+const { unstable_getMiniflareWorkerOptions: workerOptions } = require("wrangler");
+// wrangler's own: npm's newest is of another line.
+const { Miniflare, Log, LogLevel, convertV4MiniflareOptions } = createRequire(require.resolve("wrangler/package.json"))("miniflare");
+
+export const INTERNAL_KEY = "test-internal-key-0123456789";
+
+/** The Worker as wrangler.toml describes it, in workerd. */
+class Worker {
+  constructor(settings, logs) {
+    this.settings = settings;
+    this.logs = logs;
+  }
+
+  async start() {
+    const { workerOptions: fromToml } = workerOptions(path.join(ROOT, "wrangler.toml"));
+    const modules = [
+      { type: "ESModule", path: path.join(BUILD, "index.js") },
+      { type: "CompiledWasm", path: path.join(BUILD, "index_bg.wasm") },
+    ];
+    this.miniflare = new Miniflare(
+      convertV4MiniflareOptions({
+        ...fromToml,
+        rootPath: BUILD,
+        modules,
+        bindings: { ...fromToml.bindings, ...this.settings },
+        cf: false,
+        log: new Log(LogLevel.NONE),
+        handleStructuredLogs: (line) => this.logs.push(line),
+      }),
+    );
+    this.url = String(await this.miniflare.ready).replace(/\/$/, "");
+    return this;
+  }
+
+  /** Calls a route; answers `{ status, headers, body, text }`. */
+  async call(route, { method = "GET", headers = {}, json, body, signal } = {}) {
+    const sent = json === undefined ? body : JSON.stringify(json);
+    const type = json === undefined ? {} : { "content-type": "application/json" };
+    const response = await fetch(`${this.url}${route}`, { method, headers: { ...type, ...headers }, body: sent, signal, redirect: "manual" });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, body: text.startsWith("{") ? JSON.parse(text) : undefined };
+  }
+
+  /** What the cron trigger does. */
+  async tick() {
+    const worker = await this.miniflare.getWorker();
+    return worker.scheduled({ cron: "* * * * *" });
+  }
+
+  batch(json = {}, key = INTERNAL_KEY) {
+    return this.call("/api/internal/refresh-sessions", { method: "POST", json, headers: { "x-api-key": key } });
+  }
+
+  /** Ends workerd as a crash would. Miniflare starts it anew. */
+  crash() {
+    for (const pid of childrenNamed("workerd")) process.kill(pid, "SIGKILL");
+  }
+
+  stop() {
+    return this.miniflare.dispose();
+  }
+}
+
+function childrenNamed(name) {
+  const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" }).split("\n");
+  const processes = lines.map((line) => line.trim().split(/\s+/)).filter(([, , command]) => command?.includes(name));
+  return processes.filter(([, parent]) => Number(parent) === process.pid).map(([pid]) => Number(pid));
+}
+
+class World {
+  logs = [];
+  #extra = [];
+
+  async start({ settings = {}, site = {}, supabase = {} }) {
+    [this.supabase, this.site] = await Promise.all([startSupabase(supabase), startAimharder(site)]);
+    this.sql = this.supabase.sql;
+    this.worker = await this.startWorker(settings);
+    return this;
+  }
+
+  settings(changed = {}) {
+    const settings = {
+      AIMHARDER_REFRESH_URL: this.site.refreshUrl,
+      AIMHARDER_FINGERPRINT: "fallbackfingerprint",
+      SUPABASE_URL: this.supabase.url,
+      SUPABASE_SERVICE_ROLE_KEY: this.supabase.serviceRoleKey,
+      SUPABASE_JWT_SECRET: this.supabase.jwtSecret,
+      INTERNAL_API_KEY: INTERNAL_KEY,
+      REFRESH_TIMEOUT_SECONDS: "2",
+      SUBREQUEST_LIMIT: "10000",
+      ...changed,
+    };
+    return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+  }
+
+  /** A further Worker, with other settings; one set to undefined is left out. */
+  async startWorker(changed = {}) {
+    const worker = await new Worker(this.settings(changed), this.logs).start();
+    this.#extra.push(worker);
+    return worker;
+  }
+
+  /** Empties everything between two tests. */
+  async reset() {
+    this.supabase.gateway.fail(undefined);
+    await this.sql.query("truncate auth_sessions, refresh_runs, refresh_attempts cascade");
+    for (const list of [this.logs, this.site.sessions, this.site.requests, this.site.violations, this.site.unexpected, this.supabase.gateway.calls]) {
+      list.length = 0;
+    }
+    this.site.maxConcurrent = 0;
+  }
+
+  /** A session as the app stores it at sign-in. `due`: to be refreshed now. `row`: columns that differ. */
+  async signIn({ email = "ana@example.com", due = false, row = {}, ...options } = {}) {
+    const session = this.site.createSession(options);
+    session.id = await this.store(session, { email, ...row });
+    if (due) await this.set(session, { next_refresh_at: new Date(Date.now() - 60_000) });
+    return session;
+  }
+
+  /** Inserts a row for a session of the stand-in; answers its id. */
+  async store(session, { email, ...row }) {
+    const columns = {
+      user_email: email,
+      aimharder_token: session.token,
+      aimharder_cookies: JSON.stringify(session.cookies),
+      fingerprint: session.fingerprint,
+      ...row,
+    };
+    const names = Object.keys(columns);
+    const places = names.map((_, index) => `$${index + 1}`);
+    const { rows } = await this.sql.query(
+      `insert into auth_sessions (${names}) values (${places}) returning id`,
+      Object.values(columns),
+    );
+    return rows[0].id;
+  }
+
+  async row(session) {
+    const { rows } = await this.sql.query("select * from auth_sessions where id = $1", [session.id]);
+    return rows[0];
+  }
+
+  async set(session, columns) {
+    const names = Object.keys(columns).map((name, index) => `${name} = $${index + 2}`);
+    await this.sql.query(`update auth_sessions set ${names} where id = $1`, [session.id, ...Object.values(columns)]);
+  }
+
+  async attempts(session) {
+    const { rows } = await this.sql.query("select * from refresh_attempts where session_id = $1 order by fence", [session.id]);
+    return rows;
+  }
+
+  /** Whether the row holds what upstream would accept now: nothing that it handed out was lost. */
+  async isInStep(session) {
+    const row = await this.row(session);
+    const cookie = (name) => row.aimharder_cookies.find((stored) => stored.name === name)?.value;
+    const kept = ["PHPSESSID", "amhrdrauth"].every((name) => cookie(name) === session.cookie(name));
+    return kept && session.alive && session.accepts(row.aimharder_token);
+  }
+
+  /** Log lines of the Worker that are ours, parsed. */
+  events(name) {
+    const parsed = this.logs.map((line) => {
+      try {
+        return JSON.parse(line.message);
+      } catch {
+        return {};
+      }
+    });
+    return name ? parsed.filter((line) => line.event === name) : parsed;
+  }
+
+  until(probe, problem) {
+    return until(probe, { seconds: 15, every: 25, problem });
+  }
+
+  async stop() {
+    for (const worker of this.#extra) await worker.stop().catch(() => {});
+    await this.site.close();
+    await this.supabase.stop();
+  }
+}
+
+export function startWorld(options = {}) {
+  return new World().start(options);
+}
+
+/** The claims of a signed-in user's access token. */
+export function claims(changed = {}) {
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  return { aud: "authenticated", role: "authenticated", sub: randomUUID(), email: "ana@example.com", exp, ...changed };
+}
+
+/** A signed-in user's headers. */
+export function as(email, secret) {
+  return { authorization: `Bearer ${signToken(claims({ email }), secret)}` };
+}

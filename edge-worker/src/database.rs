@@ -17,9 +17,11 @@ use crate::{
 /// The bound on one call.
 const TIMEOUT: Duration = Duration::from_secs(6);
 
-/// How long a call that may be repeated is tried: what upstream handed out is worth waiting for. A lease's margin
-/// (30 s) covers it.
-const PATIENCE: Duration = Duration::from_secs(18);
+/// How long a claim is tried for a user who waits for it.
+const PATIENCE_TO_CLAIM: Duration = Duration::from_secs(3);
+
+/// How long a write is tried: what upstream handed out is worth waiting for. A lease's margin (30 s) covers it.
+const PATIENCE_TO_WRITE: Duration = Duration::from_secs(18);
 
 /// The first wait before a repetition; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
@@ -179,7 +181,8 @@ impl Config {
             "p_lease_seconds": lease.as_secs(), "p_reuse_seconds": pauses.reuse.as_secs(),
             "p_min_seconds": pauses.manual.as_secs(),
         });
-        self.call_patiently("claim_session", &arguments).await
+        self.call_patiently("claim_session", &arguments, PATIENCE_TO_CLAIM)
+            .await
     }
 
     /// Writes what came of claimed sessions. Repeated until it is known to be written: the function tells an entry
@@ -192,7 +195,9 @@ impl Config {
         let arguments = json!({
             "p_holder": holder.lease_id, "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_results": entries,
         });
-        let finish: Finish = self.call_patiently("finish_sessions", &arguments).await?;
+        let finish: Finish = self
+            .call_patiently("finish_sessions", &arguments, PATIENCE_TO_WRITE)
+            .await?;
         if finish.results.len() == entries.len() {
             Ok(finish)
         } else {
@@ -244,12 +249,13 @@ impl Config {
         &self,
         function: &str,
         arguments: &Value,
+        patience: Duration,
     ) -> Result<T, DatabaseError> {
         let started = now();
         let mut wait = FIRST_WAIT;
         loop {
             match self.call(function, arguments).await {
-                Err(error) if error.passes() && now().since(started).saturating_add(wait) < PATIENCE => {
+                Err(error) if error.passes() && now().since(started).saturating_add(wait) < patience => {
                     sleep(wait.mul_f64(0.5 + unit() / 2.0)).await;
                     wait = wait.saturating_mul(2);
                 }

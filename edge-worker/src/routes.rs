@@ -220,7 +220,7 @@ async fn run_batch(
     let batch_size = choice.batch_size.unwrap_or(config.batch_size);
     if !(1..=1_000).contains(&batch_size) {
         return Err(ApiError::BadRequest(
-            "batchSize must be a whole number from 1 to 1000".to_owned(),
+            "the field batchSize must be a whole number from 1 to 1000".to_owned(),
         ));
     }
     if choice.dry_run {
@@ -276,7 +276,7 @@ fn session_in_query(request: &Request) -> Result<Option<String>, ApiError> {
 fn parse_id(text: &str) -> Result<String, ApiError> {
     uuid::Uuid::try_parse(text)
         .map(|id| id.to_string())
-        .map_err(|_| ApiError::BadRequest("sessionId must be a UUID".to_owned()))
+        .map_err(|_| ApiError::BadRequest("the field sessionId must be a UUID".to_owned()))
 }
 
 /// Reads a JSON body of a few known fields; none at all means the defaults.

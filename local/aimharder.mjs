@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ANSWERS, EXPIRED, answer } from "./aimharder/faults.mjs";
+import { ANSWERS, answer, EXPIRED } from "./aimharder/faults.mjs";
 import { firewallPage, shortPage } from "./aimharder/pages.mjs";
 
 const DAY_S = 24 * 60 * 60;
@@ -13,7 +13,6 @@ const DAY_S = 24 * 60 * 60;
 /** What one login made: a browser's cookies, and the token in its `localStorage`. */
 class Session {
   #site;
-  #serial = 0;
   #fault;
   #inFlight = 0;
   #previous;
@@ -84,7 +83,10 @@ class Session {
     const value = this.#affinity();
     this.cookies[0].value = this.cookies[1].value = value;
     const expires = new Date(this.#site.now() + 7 * DAY_S * 1000).toUTCString();
-    return [`AWSALB=${value}; Expires=${expires}; Path=/`, `AWSALBCORS=${value}; Expires=${expires}; Path=/; SameSite=None; Secure`];
+    return [
+      `AWSALB=${value}; Expires=${expires}; Path=/`,
+      `AWSALBCORS=${value}; Expires=${expires}; Path=/; SameSite=None; Secure`,
+    ];
   }
 
   /** Counts a call as under way. Two at once kill the session. */
@@ -104,7 +106,13 @@ class Exchange {
     Object.assign(this, { site, request, response });
     this.url = new URL(request.url, site.url);
     this.query = Object.fromEntries(this.url.searchParams);
-    this.record = { at: Date.now(), method: request.method, path: this.url.pathname, query: this.query, headers: request.headers };
+    this.record = {
+      at: Date.now(),
+      method: request.method,
+      path: this.url.pathname,
+      query: this.query,
+      headers: request.headers,
+    };
   }
 
   /** Sends a head with a session's rotated cookies. */
@@ -135,7 +143,14 @@ class Site {
   #defaults;
   #inFlight = 0;
 
-  constructor({ seed = "aimharder", lifetimeMs = 30 * 60 * 1000, latencyMs = 0, rotation = "strict", expired = "expired_login_redirect", keepAlive = true }) {
+  constructor({
+    seed = "aimharder",
+    lifetimeMs = 30 * 60 * 1000,
+    latencyMs = 0,
+    rotation = "strict",
+    expired = "expired_login_redirect",
+    keepAlive = true,
+  }) {
     this.#seed = seed;
     this.#defaults = { lifetimeMs, latencyMs, rotation };
     this.expired = expired;
@@ -185,7 +200,8 @@ class Site {
 
   #watch({ record, response }) {
     this.requests.push(record);
-    this.maxConcurrent = Math.max(this.maxConcurrent, (this.#inFlight += 1));
+    this.#inFlight += 1;
+    this.maxConcurrent = Math.max(this.maxConcurrent, this.#inFlight);
     response.once("close", () => {
       this.#inFlight -= 1;
       record.end = Date.now();
@@ -195,7 +211,9 @@ class Site {
   /** The session whose cookies a request holds. */
   #find(exchange) {
     const header = exchange.request.headers.cookie ?? "";
-    const cookies = Object.fromEntries(header.split("; ").map((pair) => [pair.split("=", 1)[0], pair.slice(pair.indexOf("=") + 1)]));
+    const cookies = Object.fromEntries(
+      header.split("; ").map((pair) => [pair.split("=", 1)[0], pair.slice(pair.indexOf("=") + 1)]),
+    );
     const found = this.sessions.find((session) => session.cookie("amhrdrauth") === cookies.amhrdrauth);
     if (found) found.enter(exchange);
     exchange.session = found;
@@ -207,7 +225,8 @@ class Site {
     if (!/^Mozilla\/5\.0 /.test(exchange.request.headers["user-agent"] ?? "")) return exchange.send(403, firewallPage);
     const session = this.#find(exchange);
     if (session?.latencyMs) await sleep(session.latencyMs);
-    const { name, options } = session?.alive && session.accepts(exchange.query.token) ? session.nextAnswer() : { name: this.expired };
+    const { name, options } =
+      session?.alive && session.accepts(exchange.query.token) ? session.nextAnswer() : { name: this.expired };
     exchange.record.answer = name;
     await answer(exchange, name, options);
   }
@@ -230,7 +249,13 @@ class Site {
       diesAt: new Date(session.diesAt).toISOString(),
       refreshes: session.calls.filter((call) => call.answer === "refreshed").length,
     }));
-    const last = this.requests.slice(-20).map(({ at, path, userId, answer, status }) => ({ at: new Date(at).toISOString(), path, user: userId, answer, status }));
+    const last = this.requests.slice(-20).map(({ at, path, userId, answer, status }) => ({
+      at: new Date(at).toISOString(),
+      path,
+      user: userId,
+      answer,
+      status,
+    }));
     return JSON.stringify({ sessions, lastRequests: last }, null, 2);
   }
 

@@ -1,7 +1,7 @@
 // Builds the Worker: what wrangler runs before `dev` and `deploy`. Nothing is done if no source is newer.
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { run } from "./run.mjs";
@@ -9,7 +9,14 @@ import { asProgram, setup } from "./setup.mjs";
 
 const ROOT = path.join(import.meta.dirname, "..");
 const OUTPUT = path.join(ROOT, "edge-worker", "build");
-const SOURCES = ["Cargo.toml", "Cargo.lock", "session-core", "edge-worker/Cargo.toml", "edge-worker/src", "local/build.mjs"];
+const SOURCES = [
+  "Cargo.toml",
+  "Cargo.lock",
+  "session-core",
+  "edge-worker/Cargo.toml",
+  "edge-worker/src",
+  "local/build.mjs",
+];
 
 /** Builds the Worker into edge-worker/build. */
 export async function build() {
@@ -28,7 +35,10 @@ export async function build() {
   });
   const wasm = path.join(OUTPUT, "index_bg.wasm");
   // worker-build keeps the names of functions, a tenth of the upload.
-  await run(environment.WASM_OPT_BIN, ["--strip-debug", "--strip-producers", "--all-features", wasm, "-o", wasm], { say, what: "strip names" });
+  await run(environment.WASM_OPT_BIN, ["--strip-debug", "--strip-producers", "--all-features", wasm, "-o", wasm], {
+    say,
+    what: "strip names",
+  });
   writeFileSync(stamp, key);
 }
 
@@ -43,7 +53,9 @@ function filesOf(source) {
   const entry = all.find((candidate) => candidate.name === path.basename(source));
   if (!entry?.isDirectory()) return [source];
   if (entry.name === "tests" || entry.name.startsWith("proptest")) return [];
-  return readdirSync(path.join(ROOT, source)).sort().flatMap((name) => filesOf(`${source}/${name}`));
+  return readdirSync(path.join(ROOT, source))
+    .sort()
+    .flatMap((name) => filesOf(`${source}/${name}`));
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await asProgram(build);

@@ -19,7 +19,10 @@ export async function run(program, args, { say, what, cwd, environment = {}, sil
     lines.splice(0, Math.max(0, lines.length - 40));
   };
   const child = start(program, args, { cwd, env: { ...process.env, ...environment }, group: true, log });
-  const beat = setInterval(() => say(`${what}: ${seconds(started)} s … ${lines.at(-1)?.slice(0, 70) ?? ""}`), HEARTBEAT_MS);
+  const beat = setInterval(
+    () => say(`${what}: ${seconds(started)} s … ${lines.at(-1)?.slice(0, 70) ?? ""}`),
+    HEARTBEAT_MS,
+  );
   const watch = setInterval(() => silence && Date.now() - heard > silence && stop(child, { signal: "SIGKILL" }), 1000);
   const { error, code, signal } = await child.ended;
   const ended = error ? error.message : code === 0 ? "" : `it ended with ${signal ?? `code ${code}`}`;

@@ -1,6 +1,7 @@
 // Settings for `npm start`: an environment variable goes before a line of .dev.vars, that before the local default.
 
 import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { parseEnv } from "node:util";
 
 const WORKER_SETTINGS = [
@@ -24,7 +25,7 @@ const WORKER_SETTINGS = [
 
 const DEFAULT_PORTS = { WORKER_PORT: 8787, SUPABASE_PORT: 54321, DATABASE_PORT: 54322, AIMHARDER_PORT: 8799 };
 
-/** Reads everything that the user gave: `{ given: {name: text}, ports: {name: number} }`. */
+/** Reads everything that the user gave: `{ given: {name: text}, ports: {name: number}, state: folder }`. */
 export function readSettings(environment = process.env, file = ".dev.vars") {
   const fromFile = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
   const lookup = (name) => environment[name] || fromFile[name] || undefined;
@@ -32,7 +33,8 @@ export function readSettings(environment = process.env, file = ".dev.vars") {
   const ports = Object.fromEntries(
     Object.entries(DEFAULT_PORTS).map(([name, port]) => [name, toPort(name, lookup(name) ?? String(port))]),
   );
-  return { given, ports };
+  const state = path.resolve(lookup("LOCAL_STATE_DIR") ?? path.join(import.meta.dirname, "..", ".local"));
+  return { given, ports, state };
 }
 
 function toPort(name, text) {

@@ -49,7 +49,9 @@ function checkPrerequisites() {
     throw new Error(`Rust ${wanted} or newer is needed, this is ${found}: run "rustup update stable".`);
   }
   if (!output("cc", ["--version"])) {
-    throw new Error('A C linker is missing: install one (on Debian "apt-get install gcc libc6-dev"), then run this again.');
+    throw new Error(
+      'A C linker is missing: install one (on Debian "apt-get install gcc libc6-dev"), then run this again.',
+    );
   }
 }
 
@@ -62,14 +64,17 @@ async function installPackages() {
 
 async function buildWasmBindgen() {
   const home = path.join(import.meta.dirname, "wasm-bindgen");
-  const version = (file) => readFileSync(file, "utf8").match(/name = "wasm-bindgen"\n(?:.*\n)*?version = "([\d.]+)"/)?.[1];
+  const version = (file) =>
+    readFileSync(file, "utf8").match(/name = "wasm-bindgen"\n(?:.*\n)*?version = "([\d.]+)"/)?.[1];
   const [tool, product] = [version(path.join(home, "Cargo.toml")), version(path.join(ROOT, "Cargo.lock"))];
   if (tool !== product) {
     throw new Error(`local/wasm-bindgen is for ${tool}, Cargo.lock has wasm-bindgen ${product}: make them equal.`);
   }
   const target = path.join(TOOLS, "target");
   const binary = path.join(TOOLS, `wasm-bindgen-${tool}`, "wasm-bindgen");
-  const source = createHash("sha256").update(readFileSync(path.join(home, "src", "main.rs"))).digest("hex");
+  const source = createHash("sha256")
+    .update(readFileSync(path.join(home, "src", "main.rs")))
+    .digest("hex");
   await once("wasm-bindgen", `${tool} ${source}`, binary, async () => {
     const environment = { CARGO_TARGET_DIR: target };
     await run(realCargo(), ["build", "--locked"], { say, what: "build wasm-bindgen", cwd: home, environment });
@@ -82,16 +87,34 @@ async function buildWasmBindgen() {
 async function installWorkerBuild() {
   const home = path.join(TOOLS, `worker-build-${WORKER_BUILD}`);
   const binary = path.join(home, "bin", "worker-build");
-  const stub = (name) => ["--config", `patch.crates-io.${name}.path="${path.join(import.meta.dirname, "stubs", name)}"`];
+  const stub = (name) => [
+    "--config",
+    `patch.crates-io.${name}.path="${path.join(import.meta.dirname, "stubs", name)}"`,
+  ];
   await once("worker-build", WORKER_BUILD, binary, () =>
     // A debug build: compiling it takes a third of the time, and it does little itself.
     run(
       realCargo(),
-      ["install", "worker-build", "--version", WORKER_BUILD, "--debug", "--force", "--root", home, ...stub("ureq"), ...stub("binary-install")],
+      [
+        "install",
+        "worker-build",
+        "--version",
+        WORKER_BUILD,
+        "--debug",
+        "--force",
+        "--root",
+        home,
+        ...stub("ureq"),
+        ...stub("binary-install"),
+      ],
       {
         say,
         what: "build worker-build",
-        environment: { CARGO_TARGET_DIR: path.join(TOOLS, "target"), CARGO_PROFILE_DEV_DEBUG: "0", CARGO_INCREMENTAL: "0" },
+        environment: {
+          CARGO_TARGET_DIR: path.join(TOOLS, "target"),
+          CARGO_PROFILE_DEV_DEBUG: "0",
+          CARGO_INCREMENTAL: "0",
+        },
       },
     ),
   );

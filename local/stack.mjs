@@ -2,9 +2,9 @@
 // Supabase CLI's address and with its published development keys, so that `supabase start` can take its place.
 
 import { createHmac } from "node:crypto";
-import { readFileSync, readdirSync } from "node:fs";
-import path from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import path from "node:path";
 import pg from "pg";
 import { startGateway } from "./gateway.mjs";
 import { startPostgres } from "./postgres.mjs";

@@ -1,38 +1,45 @@
 // `npm start`: the local stack, the Worker under `wrangler dev`, a few sessions, and a cron tick each minute.
 
 import path from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { startAimharder } from "./aimharder.mjs";
 import { build } from "./build.mjs";
 import { assertFree } from "./processes.mjs";
+import { seed } from "./seed.mjs";
 import { readSettings } from "./settings.mjs";
 import { asProgram } from "./setup.mjs";
-import { seed } from "./seed.mjs";
 import { signToken, startSupabase } from "./stack.mjs";
 import { startWrangler } from "./wrangler.mjs";
 
 const ROOT = path.join(import.meta.dirname, "..");
 const TICK_MS = 60_000;
 /** For local development only: published here. */
-const DEVELOPMENT = { INTERNAL_API_KEY: "local-development-internal-key", AIMHARDER_FINGERPRINT: "localdevelopmentfingerprint" };
+const DEVELOPMENT = {
+  INTERNAL_API_KEY: "local-development-internal-key",
+  AIMHARDER_FINGERPRINT: "localdevelopmentfingerprint",
+};
 
 const say = (text = "") => console.log(text);
 const started = [];
 
 /** Ends what was started, the last first. */
 async function stopAll() {
-  while (started.length > 0) await started.pop()().catch(() => {});
+  while (started.length > 0)
+    await started
+      .pop()()
+      .catch(() => {});
 }
 
 async function main() {
-  const { given, ports } = readSettings(process.env, path.join(ROOT, ".dev.vars"));
+  const { given, ports, state } = readSettings(process.env, path.join(ROOT, ".dev.vars"));
   checkTogether(given);
   await build();
   await assertFree(ports.WORKER_PORT, "the Worker", "WORKER_PORT");
   const settings = { ...DEVELOPMENT, ...given };
-  const supabase = given.SUPABASE_URL ? undefined : await startLocalSupabase(ports, settings);
+  const supabase = given.SUPABASE_URL ? undefined : await startLocalSupabase(ports, state, settings);
   const site = given.AIMHARDER_REFRESH_URL ? undefined : await startLocalAimharder(ports, settings);
   if (supabase && site) await seed(supabase.sql, site);
-  const worker = await startWrangler({ port: ports.WORKER_PORT, settings, log: showWorkerLine });
+  const worker = await startWrangler({ port: ports.WORKER_PORT, settings, state, log: showWorkerLine });
   started.push(worker.stop);
   worker.ended.then(() => started.length > 0 && end(1, "wrangler dev ended by itself."));
   await tick(worker, supabase);
@@ -62,11 +69,11 @@ function isLoopback(address) {
   return host === "localhost" || host === "[::1]" || /^127\./.test(host);
 }
 
-async function startLocalSupabase(ports, settings) {
+async function startLocalSupabase(ports, state, settings) {
   const supabase = await startSupabase({
     port: ports.SUPABASE_PORT,
     databasePort: ports.DATABASE_PORT,
-    dataDir: path.join(ROOT, ".local", "postgres"),
+    dataDir: path.join(state, "postgres"),
   });
   started.push(supabase.stop);
   Object.assign(settings, {
@@ -101,7 +108,9 @@ async function tick(worker, supabase) {
   for (const row of rows) {
     const calls = `${row.tries} ${row.tries === 1 ? "call" : "calls"}, last answer ${row.upstream_status ?? "none"}, ${row.duration_ms} ms`;
     const next = row.refresh_state === "active" ? `next at ${clock(row.next_refresh_at)}` : "waits for a sign-in";
-    say(`  ${row.user_email.padEnd(24)} ${row.outcome.padEnd(14)} ${calls}; refreshed ${row.refresh_count} times, ${row.refresh_state}, ${next}`);
+    say(
+      `  ${row.user_email.padEnd(24)} ${row.outcome.padEnd(14)} ${calls}; refreshed ${row.refresh_count} times, ${row.refresh_state}, ${next}`,
+    );
   }
 }
 
@@ -109,12 +118,14 @@ const clock = (date) => date.toTimeString().slice(0, 8);
 
 /** Runs are worth a line of prose, failures their JSON; the rest is wrangler's talk. */
 function showWorkerLine(line) {
-  const text = line.replace(/\u001b\[[0-9;]*m/g, "");
+  const text = stripVTControlCharacters(line);
   const json = text.slice(Math.max(0, text.indexOf("{")));
   const told = parse(json);
   if (told?.event === "run") {
     const { claimed, refreshed, expired, failed, remaining, durationMs } = told.summary;
-    say(`${clock(new Date())} ${told.trigger} run: claimed ${claimed}, refreshed ${refreshed}, expired ${expired}, failed ${failed}, remaining ${remaining ?? "unknown"}, ${durationMs} ms`);
+    say(
+      `${clock(new Date())} ${told.trigger} run: claimed ${claimed}, refreshed ${refreshed}, expired ${expired}, failed ${failed}, remaining ${remaining ?? "unknown"}, ${durationMs} ms`,
+    );
   } else if (told?.event && told.event !== "attempt_failed") {
     say(`${clock(new Date())} worker: ${json}`);
   } else if (/\bERROR\b/.test(text)) {
@@ -136,7 +147,10 @@ function showWhatToTry({ worker, supabase, site, settings, own }) {
   say(`  curl ${worker.url}/healthz`);
   if (supabase) {
     const exp = Math.floor(Date.now() / 1000) + 24 * 60 * 60;
-    const token = signToken({ aud: "authenticated", role: "authenticated", sub: "1", email: "ana@example.com", exp }, settings.SUPABASE_JWT_SECRET);
+    const token = signToken(
+      { aud: "authenticated", role: "authenticated", sub: "1", email: "ana@example.com", exp },
+      settings.SUPABASE_JWT_SECRET,
+    );
     say("  # as ana@example.com, with a token of the development secret, valid for a day:");
     say(`  TOKEN=${token}`);
     say(`  curl -H "Authorization: Bearer $TOKEN" ${worker.url}/api/auth/refresh`);
@@ -145,7 +159,8 @@ function showWhatToTry({ worker, supabase, site, settings, own }) {
   }
   const key = own.INTERNAL_API_KEY ? "$INTERNAL_API_KEY" : settings.INTERNAL_API_KEY;
   say(`  curl -H "x-api-key: ${key}" -X POST ${worker.url}/api/internal/refresh-sessions`);
-  if (supabase) say(`  psql ${supabase.databaseUrl} -c 'select user_email, refresh_state, last_refresh_date from auth_sessions'`);
+  if (supabase)
+    say(`  psql ${supabase.databaseUrl} -c 'select user_email, refresh_state, last_refresh_date from auth_sessions'`);
   if (site) say(`  curl ${site.url}/    # what the stand-in for aimharder.com was asked`);
   say();
   say("The cron trigger fires every minute. Ctrl-C ends everything.");

@@ -1,7 +1,17 @@
 // A Rust that compiles for wasm32-unknown-unknown: rustup's, or Debian's where rustup can't download the target.
 
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { run } from "./run.mjs";
 
@@ -23,7 +33,10 @@ export async function wasmToolchain(tools, say) {
   if (forced === "rustup") throw new Error(`rustup could not add the target ${TARGET}.`);
   if (!existsSync(debian)) await assembleDebian(debian, say);
   const bin = path.join(debian, "bin");
-  return { name: "debian", environment: { PATH: `${bin}${path.delimiter}${process.env.PATH}`, RUSTC: path.join(bin, "rustc") } };
+  return {
+    name: "debian",
+    environment: { PATH: `${bin}${path.delimiter}${process.env.PATH}`, RUSTC: path.join(bin, "rustc") },
+  };
 }
 
 function hasTarget() {
@@ -52,10 +65,10 @@ async function assembleDebian(home, say) {
   const half = `${home}-half`;
   rmSync(half, { recursive: true, force: true });
   mkdirSync(half, { recursive: true });
-  // The wrapper names its own folder, so that the finished whole can be moved into its place.
+  // The wrappers name their own folder, so that the finished whole can be moved into its place.
   const root = path.join(half, "root");
   await unpack(half, root, say);
-  writeWrapper(half);
+  writeWrappers(half);
   await checkCompiler(path.join(half, "bin", "rustc"), say);
   await buildStandardLibrary(half, root, say);
   for (const rest of ["seed", "packages"]) rmSync(path.join(half, rest), { recursive: true, force: true });
@@ -68,8 +81,16 @@ async function unpack(half, root, say) {
   const runtime = () => dependency("libstd-rust-web-dev", "libstd-rust-web-");
   if (!runtime() && process.getuid?.() === 0) await run("apt-get", ["update", "-qq"], { say, what: "apt-get update" });
   const libstd = runtime();
-  if (!libstd) throw new Error('Debian\'s package rustc-web is not to be had: run "apt-get update" as root, then this again.');
-  const names = ["rustc-web", libstd, "libstd-rust-web-dev", "rust-web-src", dependency(libstd, "libllvm")];
+  if (!libstd)
+    throw new Error('Debian\'s package rustc-web is not to be had: run "apt-get update" as root, then this again.');
+  const names = [
+    "rustc-web",
+    libstd,
+    "libstd-rust-web-dev",
+    "rust-web-src",
+    "rust-web-clippy",
+    dependency(libstd, "libllvm"),
+  ];
   await run("apt-get", ["download", "-qq", ...names], { say, what: "download Debian's Rust", cwd: packages });
   for (const file of readdirSync(packages)) {
     await run("dpkg-deb", ["-x", path.join(packages, file), root], { say, what: `unpack ${file.split("_")[0]}` });
@@ -80,15 +101,17 @@ function dependency(name, prefix) {
   return output("apt-cache", ["depends", name]).match(new RegExp(`Depends: (${prefix}\\S+)`))?.[1];
 }
 
-function writeWrapper(half) {
+function writeWrappers(half) {
   const bin = path.join(half, "bin");
   mkdirSync(bin);
-  const script = `#!/bin/sh
+  for (const program of ["rustc", "clippy-driver"]) {
+    const script = `#!/bin/sh
 root=$(cd "$(dirname "$0")/../root/usr" && pwd)
-LD_LIBRARY_PATH=$(echo "$root"/lib/*-linux-gnu) exec "$root/bin/rustc" --sysroot "$root" "$@"
+LD_LIBRARY_PATH=$(echo "$root"/lib/*-linux-gnu) exec "$root/bin/${program}" "$@" --sysroot "$root"
 `;
-  writeFileSync(path.join(bin, "rustc"), script);
-  chmodSync(path.join(bin, "rustc"), 0o755);
+    writeFileSync(path.join(bin, program), script);
+    chmodSync(path.join(bin, program), 0o755);
+  }
   const rustup = output("rustc", ["--print", "sysroot"]);
   const host = output("rustc", ["-vV"]).match(/host: (\S+)/)?.[1];
   const linker = path.join(rustup, "lib/rustlib", host, "bin/rust-lld");
@@ -110,7 +133,10 @@ async function checkCompiler(rustc, say) {
 async function buildStandardLibrary(half, root, say) {
   const seed = path.join(half, "seed");
   mkdirSync(path.join(seed, "src"), { recursive: true });
-  writeFileSync(path.join(seed, "Cargo.toml"), '[package]\nname = "seed"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n');
+  writeFileSync(
+    path.join(seed, "Cargo.toml"),
+    '[package]\nname = "seed"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n',
+  );
   writeFileSync(path.join(seed, "src", "lib.rs"), "#![no_std]\n");
   const environment = {
     RUSTC_BOOTSTRAP: "1",

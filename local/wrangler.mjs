@@ -7,12 +7,17 @@ import { start, stop, until } from "./processes.mjs";
 const ROOT = path.join(import.meta.dirname, "..");
 const CRON = encodeURIComponent("* * * * *");
 
-/** Starts it. `settings` become the Worker's variables; `log` gets each line that it prints. */
-export async function startWrangler({ port, settings, log }) {
+/** Starts it. `settings` become the Worker's variables, `state` is where its files go; `log` gets each line that it prints. */
+export async function startWrangler({ port, settings, state, log }) {
   const wrangler = path.join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
   const args = ["dev", "--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
-  args.push("--env-file", writeSettings(settings), "--persist-to", path.join(ROOT, ".local", "wrangler"));
-  const environment = { ...process.env, CI: "true", WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false" };
+  args.push("--env-file", writeSettings(settings, state), "--persist-to", path.join(state, "wrangler"));
+  const environment = {
+    ...process.env,
+    CI: "true",
+    WRANGLER_SEND_METRICS: "false",
+    CLOUDFLARE_CF_FETCH_ENABLED: "false",
+  };
   const last = [];
   const keep = (line) => {
     last.push(line);
@@ -28,7 +33,11 @@ export async function startWrangler({ port, settings, log }) {
     const response = await fetch(`${url}/healthz`).catch(() => undefined);
     return response?.ok;
   };
-  await until(ready, { seconds: 60, every: 200, problem: () => `The Worker did not start in time:\n${last.join("\n")}` });
+  await until(ready, {
+    seconds: 60,
+    every: 200,
+    problem: () => `The Worker did not start in time:\n${last.join("\n")}`,
+  });
   return {
     url,
     ended: child.ended,
@@ -39,8 +48,8 @@ export async function startWrangler({ port, settings, log }) {
 }
 
 /** Values go by a file that only its owner reads, not by arguments that everybody on the machine sees. */
-function writeSettings(settings) {
-  const file = path.join(ROOT, ".local", "worker.env");
+function writeSettings(settings, state) {
+  const file = path.join(state, "worker.env");
   mkdirSync(path.dirname(file), { recursive: true });
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${quote(name, value)}\n`);
   writeFileSync(file, lines.join(""), { mode: 0o600 });

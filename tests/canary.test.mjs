@@ -22,7 +22,10 @@ const heard = [];
 /** Calls a route, and keeps everything that comes back. */
 async function call(route, options) {
   const answer = await world.worker.call(route, options);
-  heard.push({ from: `${options?.method ?? "GET"} ${route}`, text: `${JSON.stringify([...answer.headers])} ${answer.text}` });
+  heard.push({
+    from: `${options?.method ?? "GET"} ${route}`,
+    text: `${JSON.stringify([...answer.headers])} ${answer.text}`,
+  });
   return answer;
 }
 
@@ -55,7 +58,8 @@ async function useEverything(email, key = SETTINGS.INTERNAL_API_KEY) {
 }
 
 test("nothing leaks, whatever upstream answers", { timeout: 120_000 }, async () => {
-  for (const name of ["AIMHARDER_FINGERPRINT", "INTERNAL_API_KEY", "INTERNAL_API_KEY_PREVIOUS"]) plant(name, SETTINGS[name]);
+  for (const name of ["AIMHARDER_FINGERPRINT", "INTERNAL_API_KEY", "INTERNAL_API_KEY_PREVIOUS"])
+    plant(name, SETTINGS[name]);
   plant("SUPABASE_SERVICE_ROLE_KEY", world.supabase.serviceRoleKey);
   plant("SUPABASE_JWT_SECRET", world.supabase.jwtSecret);
   const sessions = [];
@@ -79,7 +83,9 @@ test("nothing leaks when the database quotes rows in its errors", async () => {
   const details = `Failing row contains (${session.token}, ${JSON.stringify(session.cookies)}, ${session.fingerprint})`;
   for (const status of [400, 401, 403, 404, 409, 500, 503]) {
     world.supabase.gateway.fail(({ path }) =>
-      path.endsWith("finish_run") ? undefined : { status, json: { code: "23505", message: details, details, hint: details } },
+      path.endsWith("finish_run")
+        ? undefined
+        : { status, json: { code: "23505", message: details, details, hint: details } },
     );
     await useEverything("ana@example.com");
   }
@@ -91,13 +97,20 @@ test("nothing leaks when the database quotes rows in its errors", async () => {
 });
 
 test("nothing leaks from rows and settings that are wrong", async () => {
-  const row = { aimharder_token: "canary-token-that-is-malformed", aimharder_cookies: '[{"name":"PHPSESSID","value":"canary\\r\\nvalue"}]' };
+  const row = {
+    aimharder_token: "canary-token-that-is-malformed",
+    aimharder_cookies: '[{"name":"PHPSESSID","value":"canary\\r\\nvalue"}]',
+  };
   plant("a malformed token", "canary-token-that-is-malformed");
   plant("a malformed cookie", "canary\r\nvalue");
   plant("a malformed cookie, escaped", "canary\\r\\nvalue");
   await world.signIn({ due: true, row });
   await useEverything("ana@example.com");
-  const wrong = await world.startWorker({ INTERNAL_API_KEY: "canary-short", SUPABASE_JWT_SECRET: "canary-too-short", SUPABASE_SERVICE_ROLE_KEY: "canary-no-key" });
+  const wrong = await world.startWorker({
+    INTERNAL_API_KEY: "canary-short",
+    SUPABASE_JWT_SECRET: "canary-too-short",
+    SUPABASE_SERVICE_ROLE_KEY: "canary-no-key",
+  });
   for (const name of ["canary-short", "canary-too-short", "canary-no-key"]) plant(name, name);
   const answer = await wrong.call("/api/auth/refresh");
   heard.push({ from: "misconfigured", text: answer.text });
@@ -110,6 +123,9 @@ test("what a caller sends is not told back to others", async () => {
   plant("the caller's token", bearer);
   await call("/api/auth/refresh", { headers: { authorization: `Bearer ${bearer}x` } });
   await call(`/api/auth/refresh?sessionId=${"1".repeat(8)}`, { headers: { authorization: `Bearer ${bearer}` } });
-  await call("/api/internal/refresh-sessions", { method: "POST", headers: { "x-api-key": `${SETTINGS.INTERNAL_API_KEY}x` } });
+  await call("/api/internal/refresh-sessions", {
+    method: "POST",
+    headers: { "x-api-key": `${SETTINGS.INTERNAL_API_KEY}x` },
+  });
   checkNothingLeaked();
 });

@@ -21,7 +21,9 @@ const refresh = (worker = world.worker, options = {}) =>
 
 test("50 parallel refreshes of one session make one upstream call, and all get its result", WIDE, async () => {
   const session = await world.signIn();
-  const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => refresh(index % 2 ? world.worker : other)));
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, index) => refresh(index % 2 ? world.worker : other)),
+  );
   assert.equal(session.calls.length, 1);
   assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [200]);
   assert.equal(answers.filter((answer) => !answer.body.reused).length, 1);
@@ -71,9 +73,11 @@ test("one session's trouble doesn't touch or hold up another's", WIDE, async () 
   const slow = await world.signIn({ email: "slow@example.com", due: true });
   slow.fail("hang");
   const sessions = [];
-  for (let index = 0; index < 12; index += 1) sessions.push(await world.signIn({ email: `user${index}@example.com`, due: true }));
+  for (let index = 0; index < 12; index += 1)
+    sessions.push(await world.signIn({ email: `user${index}@example.com`, due: true }));
   const run = world.worker.batch();
-  const written = async () => (await Promise.all(sessions.map((session) => world.row(session)))).every((row) => row.refresh_count === 1);
+  const written = async () =>
+    (await Promise.all(sessions.map((session) => world.row(session)))).every((row) => row.refresh_count === 1);
   await world.until(written, "the others wait for the slow one");
   assert.equal((await world.row(slow)).last_attempt_at, null, "the slow one is still under way");
   assert.deepEqual((await run).body.outcomes, { refreshed: 12, timed_out: 1 });
@@ -171,35 +175,39 @@ test("hazard 7: the work goes on when the user hangs up in the middle of it", WI
   assert.equal(await world.isInStep(session), true);
 });
 
-test("hazard 4: a crash between upstream's answer and the write mixes nothing, and the work is done again", WIDE, async () => {
-  const session = await world.signIn({ due: true, rotation: "grace" });
-  const before = await world.row(session);
-  const worker = await world.startWorker();
-  let written = false;
-  world.supabase.gateway.fail(({ path }) => {
-    if (!path.endsWith("/finish_sessions") || written) return undefined;
-    written = true;
-    return { hang: true };
-  });
-  const run = worker.tick().catch(() => "crashed");
-  await world.until(() => written, "nothing was to be written");
-  world.worker.crash();
-  await run;
-  const after = await world.row(session);
-  assert.equal(after.aimharder_token, before.aimharder_token);
-  assert.deepEqual(after.aimharder_cookies, before.aimharder_cookies);
-  assert.ok(after.lease_expires_at > new Date(), "the lease still stands");
-  await world.set(session, { lease_expires_at: new Date(Date.now() - 1) });
-  const heir = await world.startWorker();
-  await heir.tick();
-  assert.equal((await world.row(session)).refresh_count, 1);
-  assert.equal(await world.isInStep(session), true);
-  world.site.assertClean();
-  // The crash took every workerd of this process: start anew for what follows.
-  await sleep(100);
-  world.worker = heir;
-  other = await world.startWorker();
-});
+test(
+  "hazard 4: a crash between upstream's answer and the write mixes nothing, and the work is done again",
+  WIDE,
+  async () => {
+    const session = await world.signIn({ due: true, rotation: "grace" });
+    const before = await world.row(session);
+    const worker = await world.startWorker();
+    let written = false;
+    world.supabase.gateway.fail(({ path }) => {
+      if (!path.endsWith("/finish_sessions") || written) return undefined;
+      written = true;
+      return { hang: true };
+    });
+    const run = worker.tick().catch(() => "crashed");
+    await world.until(() => written, "nothing was to be written");
+    world.worker.crash();
+    await run;
+    const after = await world.row(session);
+    assert.equal(after.aimharder_token, before.aimharder_token);
+    assert.deepEqual(after.aimharder_cookies, before.aimharder_cookies);
+    assert.ok(after.lease_expires_at > new Date(), "the lease still stands");
+    await world.set(session, { lease_expires_at: new Date(Date.now() - 1) });
+    const heir = await world.startWorker();
+    await heir.tick();
+    assert.equal((await world.row(session)).refresh_count, 1);
+    assert.equal(await world.isInStep(session), true);
+    world.site.assertClean();
+    // The crash took every workerd of this process: start anew for what follows.
+    await sleep(100);
+    world.worker = heir;
+    other = await world.startWorker();
+  },
+);
 
 test("a second request within ten seconds of a success gets that result", async () => {
   const session = await world.signIn();

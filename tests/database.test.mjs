@@ -12,7 +12,8 @@ after(() => world.stop());
 
 const WIDE = { timeout: 60_000 };
 const HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>";
-const refresh = (email = "ana@example.com") => world.worker.call("/api/auth/refresh", { method: "POST", headers: as(email) });
+const refresh = (email = "ana@example.com") =>
+  world.worker.call("/api/auth/refresh", { method: "POST", headers: as(email) });
 const calls = (name) => world.supabase.gateway.calls.filter((call) => call.path.endsWith(`/${name}`));
 
 /** Breaks the first `times` calls of a function, after letting `skip` of them through. */
@@ -29,8 +30,14 @@ const AWAY = {
   "a reset connection": { reset: true },
   "an HTML error page": { status: 502, html: HTML },
   "an HTML page that calls itself a success": { status: 200, html: HTML },
-  "PostgREST without its database": { status: 503, json: { code: "PGRST000", message: "no connection", details: "row values" } },
-  "a cancelled statement": { status: 500, json: { code: "57014", message: "canceling statement due to statement timeout" } },
+  "PostgREST without its database": {
+    status: 503,
+    json: { code: "PGRST000", message: "no connection", details: "row values" },
+  },
+  "a cancelled statement": {
+    status: 500,
+    json: { code: "57014", message: "canceling statement due to statement timeout" },
+  },
 };
 
 test("hazard 9: a database that is away is an error for user, job and cron, never an empty success", WIDE, async () => {
@@ -161,7 +168,9 @@ test("a database that never answers is given up", WIDE, async () => {
   assert.ok(Date.now() - started < 15_000);
 });
 
-test("hazard 15: with max-rows 1,000, all of 1,100 due sessions are claimed and refreshed", { timeout: 120_000 }, async () => {
+test("hazard 15: with max-rows 1,000, all of 1,100 due sessions are claimed and refreshed", {
+  timeout: 120_000,
+}, async () => {
   const sessions = Array.from({ length: 1100 }, () => world.site.createSession());
   const rows = sessions.map((session, index) => ({
     user_email: `user${index}@example.com`,
@@ -180,7 +189,9 @@ test("hazard 15: with max-rows 1,000, all of 1,100 due sessions are claimed and 
   const { status, body } = await world.worker.batch({ batchSize: 1000 });
   assert.equal(status, 200);
   assert.deepEqual([body.claimed, body.refreshed, body.remaining], [1100, 1100, 0]);
-  const { rows: counted } = await world.sql.query("select count(*)::int as count from auth_sessions where refresh_count = 1");
+  const { rows: counted } = await world.sql.query(
+    "select count(*)::int as count from auth_sessions where refresh_count = 1",
+  );
   assert.equal(counted[0].count, 1100);
   for (const session of sessions) assert.equal(session.calls.length, 1);
   world.site.assertClean();
@@ -203,7 +214,9 @@ test("a run stays within the platform's limit of subrequests, and says what rema
   assert.ok(made <= 50, `${made} subrequests`);
   assert.ok(body.refreshed >= 20, `${body.refreshed} refreshed`);
   assert.equal(body.remaining, 60 - body.refreshed);
-  const { rows } = await world.sql.query("select count(*)::int as count from auth_sessions where lease_expires_at > now()");
+  const { rows } = await world.sql.query(
+    "select count(*)::int as count from auth_sessions where lease_expires_at > now()",
+  );
   assert.equal(rows[0].count, 0, "nothing stays claimed that isn't worked on");
 });
 
@@ -215,17 +228,23 @@ test("runs leave a record, and history has an end", WIDE, async () => {
   assert.deepEqual([runs[0].trigger, runs[0].claimed, runs[0].refreshed, runs[0].error], ["cron", 1, 1, null]);
   assert.ok(runs[0].finished_at);
   const [attempt] = await world.attempts(session);
-  assert.deepEqual([attempt.outcome, attempt.upstream_status, attempt.trigger, attempt.run_id], ["refreshed", 200, "cron", runs[0].id]);
+  assert.deepEqual(
+    [attempt.outcome, attempt.upstream_status, attempt.trigger, attempt.run_id],
+    ["refreshed", 200, "cron", runs[0].id],
+  );
   await world.sql.query("update refresh_runs set started_at = now() - interval '31 days'");
   await world.sql.query("update refresh_attempts set finished_at = now() - interval '31 days'");
   await world.worker.tick();
-  const { rows: left } = await world.sql.query("select (select count(*) from refresh_runs)::int as runs, (select count(*) from refresh_attempts)::int as attempts");
+  const { rows: left } = await world.sql.query(
+    "select (select count(*) from refresh_runs)::int as runs, (select count(*) from refresh_attempts)::int as attempts",
+  );
   assert.deepEqual(left[0], { runs: 1, attempts: 0 });
 });
 
 test("hazard 1 and 8: every session is due again well before its life ends, whenever the cron comes", async () => {
   const sessions = [];
-  for (let index = 0; index < 20; index += 1) sessions.push(await world.signIn({ email: `user${index}@example.com`, due: true }));
+  for (let index = 0; index < 20; index += 1)
+    sessions.push(await world.signIn({ email: `user${index}@example.com`, due: true }));
   await world.worker.tick();
   for (const session of sessions) {
     const row = await world.row(session);

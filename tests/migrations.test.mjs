@@ -32,17 +32,26 @@ const PLAN_COLUMNS = `alter table public.auth_sessions add column last_refresh_d
   add column refresh_count integer, add column last_refresh_error text, add column auto_refresh_enabled boolean`;
 
 const insert = (sql, email, fingerprint) =>
-  sql.query(`insert into auth_sessions (user_email, aimharder_token, aimharder_cookies ${fingerprint ? ", fingerprint" : ""})
-    values ($1, $2, $3 ${fingerprint ? ", $4" : ""}) returning *`, [email, TOKEN, COOKIES, ...(fingerprint ? [fingerprint] : [])]);
+  sql.query(
+    `insert into auth_sessions (user_email, aimharder_token, aimharder_cookies ${fingerprint ? ", fingerprint" : ""})
+    values ($1, $2, $3 ${fingerprint ? ", $4" : ""}) returning *`,
+    [email, TOKEN, COOKIES, ...(fingerprint ? [fingerprint] : [])],
+  );
 
 async function claimAll(sql) {
-  const { rows } = await sql.query("select claim_due_sessions(gen_random_uuid(), 'test', gen_random_uuid(), 100, 60, 1200) as claim");
+  const { rows } = await sql.query(
+    "select claim_due_sessions(gen_random_uuid(), 'test', gen_random_uuid(), 100, 60, 1200) as claim",
+  );
   return rows[0].claim.sessions;
 }
 
 async function comesToLife(supabase, rowsBefore) {
   const { rows } = await supabase.sql.query("select * from auth_sessions order by user_email");
-  assert.deepEqual(rows.map((row) => row.aimharder_token), rowsBefore.map((row) => row.aimharder_token), "no row is lost");
+  assert.deepEqual(
+    rows.map((row) => row.aimharder_token),
+    rowsBefore.map((row) => row.aimharder_token),
+    "no row is lost",
+  );
   for (const row of rows) {
     assert.deepEqual([row.refresh_state, row.refresh_count, row.auto_refresh_enabled], ["active", 0, true]);
     assert.ok(row.next_refresh_at - Date.now() < 61_000, "rows from before are due within a minute");
@@ -87,11 +96,28 @@ test("only the service role gets in", async () => {
   const supabase = await start();
   await insert(supabase.sql, "ana@example.com", "phone");
   const ask = (path, key, options) =>
-    fetch(`${supabase.url}/rest/v1/${path}`, { headers: { apikey: key, authorization: `Bearer ${key}`, "content-type": "application/json" }, ...options });
+    fetch(`${supabase.url}/rest/v1/${path}`, {
+      headers: { apikey: key, authorization: `Bearer ${key}`, "content-type": "application/json" },
+      ...options,
+    });
   const call = (name, key, json) => ask(`rpc/${name}`, key, { method: "POST", body: JSON.stringify(json) });
   const functions = {
-    claim_due_sessions: { p_run_id: crypto.randomUUID(), p_trigger: "x", p_holder: crypto.randomUUID(), p_limit: 1, p_lease_seconds: 1, p_interval_seconds: 1200 },
-    claim_session: { p_email: "ana@example.com", p_session_id: null, p_holder: crypto.randomUUID(), p_lease_seconds: 1, p_reuse_seconds: 0, p_min_seconds: 0 },
+    claim_due_sessions: {
+      p_run_id: crypto.randomUUID(),
+      p_trigger: "x",
+      p_holder: crypto.randomUUID(),
+      p_limit: 1,
+      p_lease_seconds: 1,
+      p_interval_seconds: 1200,
+    },
+    claim_session: {
+      p_email: "ana@example.com",
+      p_session_id: null,
+      p_holder: crypto.randomUUID(),
+      p_lease_seconds: 1,
+      p_reuse_seconds: 0,
+      p_min_seconds: 0,
+    },
     finish_sessions: { p_holder: crypto.randomUUID(), p_run_id: null, p_trigger: "x", p_results: [] },
     session_status: { p_email: "ana@example.com", p_session_id: null },
     due_sessions_count: { p_limit: 10 },
@@ -137,10 +163,14 @@ test("parallel claims are disjoint, and oldest due comes first", async () => {
   const { sql } = await start();
   await sql.query(`insert into auth_sessions (user_email, aimharder_token, aimharder_cookies, fingerprint, next_refresh_at)
     select 'user' || n || '@example.com', '${TOKEN}', '${COOKIES}', 'f', now() - n * interval '1 second' from generate_series(1, 200) n`);
-  const claim = () => sql.query("select claim_due_sessions(gen_random_uuid(), 'test', gen_random_uuid(), 10, 60, 1200) as claim");
+  const claim = () =>
+    sql.query("select claim_due_sessions(gen_random_uuid(), 'test', gen_random_uuid(), 10, 60, 1200) as claim");
   const first = (await claim()).rows[0].claim.sessions.map(({ id }) => id);
   const { rows: oldest } = await sql.query("select id from auth_sessions order by next_refresh_at limit 10");
-  assert.deepEqual(first, oldest.map(({ id }) => id));
+  assert.deepEqual(
+    first,
+    oldest.map(({ id }) => id),
+  );
   const claims = await Promise.all(Array.from({ length: 19 }, claim));
   const ids = claims.flatMap(({ rows }) => rows[0].claim.sessions.map(({ id }) => id));
   assert.equal(new Set([...first, ...ids]).size, 200);
@@ -153,8 +183,21 @@ test("a fence that is not the caller's is refused, whoever writes", async () => 
   const claim = await sql.query("select claim_session('ana@example.com', null, $1, 60, 0, 0) as claim", [holder]);
   const { fence } = claim.rows[0].claim.session;
   const finish = async (who, changed) => {
-    const entry = { id: rows[0].id, fence, kind: "refreshed", outcome: "refreshed", token: "1|1|new", nextInSeconds: 1200, durationMs: 1, tries: 1, ...changed };
-    const answer = await sql.query("select finish_sessions($1, null, 'test', $2) as finish", [who, JSON.stringify([entry])]);
+    const entry = {
+      id: rows[0].id,
+      fence,
+      kind: "refreshed",
+      outcome: "refreshed",
+      token: "1|1|new",
+      nextInSeconds: 1200,
+      durationMs: 1,
+      tries: 1,
+      ...changed,
+    };
+    const answer = await sql.query("select finish_sessions($1, null, 'test', $2) as finish", [
+      who,
+      JSON.stringify([entry]),
+    ]);
     return answer.rows[0].finish.results[0].result;
   };
   assert.equal(await finish(crypto.randomUUID()), "lost");

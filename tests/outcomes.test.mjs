@@ -55,9 +55,13 @@ const FAILED = [
   ["reset_mid_body", { times: 1 }, "unrecognised", lost],
 ];
 
-const EXPIRED = ["expired_login_redirect", "expired_logout_redirect", "expired_login_form", "expired_401", "expired_403"].map(
-  (name) => [name, {}],
-);
+const EXPIRED = [
+  "expired_login_redirect",
+  "expired_logout_redirect",
+  "expired_login_form",
+  "expired_401",
+  "expired_403",
+].map((name) => [name, {}]);
 
 const WIDE = { timeout: 60_000 };
 
@@ -66,7 +70,9 @@ async function signInAll(cases) {
   for (const [index, [name, options]] of cases.entries()) {
     const session = await world.signIn({ email: `user${index}@example.com`, due: true });
     session.fail(name, options);
-    sessions.push(Object.assign(session, { label: `${name} ${JSON.stringify(options)}`, email: `user${index}@example.com` }));
+    sessions.push(
+      Object.assign(session, { label: `${name} ${JSON.stringify(options)}`, email: `user${index}@example.com` }),
+    );
   }
   return sessions;
 }
@@ -121,7 +127,10 @@ test("by cron: failures are told apart, stamped as failures, and tried again (ha
   assert.equal(summary.claimed, sessions.length);
   assert.equal(summary.failed, sessions.length);
   assert.equal(summary.expired, 0);
-  assert.equal(Object.values(summary.outcomes).reduce((sum, count) => sum + count), sessions.length);
+  assert.equal(
+    Object.values(summary.outcomes).reduce((sum, count) => sum + count),
+    sessions.length,
+  );
   world.site.assertClean();
 });
 
@@ -273,7 +282,10 @@ test("what is asked of upstream is what a browser would ask", async () => {
   assert.equal(call.query.token, token);
   assert.equal(call.query.fingerprint, fingerprint);
   assert.match(call.headers["user-agent"], /^Mozilla\/5\.0 /);
-  assert.deepEqual(call.headers.cookie.split("; ").map((pair) => pair.split("=")[0]), ["AWSALB", "AWSALBCORS", "PHPSESSID", "amhrdrauth"]);
+  assert.deepEqual(
+    call.headers.cookie.split("; ").map((pair) => pair.split("=")[0]),
+    ["AWSALB", "AWSALBCORS", "PHPSESSID", "amhrdrauth"],
+  );
   assert.equal(bare.calls[0].query.fingerprint, "fallbackfingerprint");
 });
 

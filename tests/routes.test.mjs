@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { after, before, beforeEach, test } from "node:test";
 import { signToken } from "../local/stack.mjs";
-import { INTERNAL_KEY, as, claims, startWorld } from "./support/world.mjs";
+import { as, claims, INTERNAL_KEY, startWorld } from "./support/world.mjs";
 
 const APP = "https://app.example.com";
 let world;
@@ -44,10 +44,18 @@ test("a token that is not a signed-in user's is refused", async () => {
   };
   await world.signIn();
   for (const [name, authorization] of Object.entries(refused)) {
-    for (const [method, route] of [["GET", "/api/auth/refresh"], ["POST", "/api/auth/refresh"], ["GET", "/api/auth/aimharder"]]) {
+    for (const [method, route] of [
+      ["GET", "/api/auth/refresh"],
+      ["POST", "/api/auth/refresh"],
+      ["GET", "/api/auth/aimharder"],
+    ]) {
       const headers = authorization === undefined ? {} : { authorization };
       const answer = await world.worker.call(route, { method, headers });
-      assert.deepEqual([answer.status, answer.body.success, answer.body.code], [401, false, "unauthorized"], `${name}: ${method} ${route}`);
+      assert.deepEqual(
+        [answer.status, answer.body.success, answer.body.code],
+        [401, false, "unauthorized"],
+        `${name}: ${method} ${route}`,
+      );
       assert.match(answer.headers.get("www-authenticate"), /^Bearer/, name);
     }
   }
@@ -99,7 +107,10 @@ test("hazard 12: nothing but the verified identity reaches a session", async () 
 test("status and check tell how a session stands, and no secret", async () => {
   const session = await world.signIn();
   const fresh = (await status()).body;
-  assert.deepEqual([fresh.needsRefresh, fresh.canRefresh, fresh.isRefreshing, fresh.refreshCount, fresh.lastError], [false, true, false, 0, null]);
+  assert.deepEqual(
+    [fresh.needsRefresh, fresh.canRefresh, fresh.isRefreshing, fresh.refreshCount, fresh.lastError],
+    [false, true, false, 0, null],
+  );
   assert.equal(fresh.lastRefreshDate, null);
   assert.equal(fresh.sessionId, session.id);
   assert.equal((await check()).body.recommendation, "none");
@@ -116,20 +127,28 @@ test("status and check tell how a session stands, and no secret", async () => {
   await world.set(session, { last_attempt_at: new Date(Date.now() - 60_000) });
   await refresh();
   const checked = (await check()).body;
-  assert.deepEqual([checked.sessionValid, checked.state, checked.recommendation, checked.refreshCount], [true, "active", "none", 1]);
+  assert.deepEqual(
+    [checked.sessionValid, checked.state, checked.recommendation, checked.refreshCount],
+    [true, "active", "none", 1],
+  );
   assert.equal(Date.parse(checked.validUntil) - Date.parse(checked.lastRefreshDate), 7 * 24 * 60 * 60 * 1000);
 
   await world.set(session, { next_refresh_at: new Date(0), last_refresh_date: new Date(0), last_attempt_at: null });
   session.fail("expired_401");
   await refresh();
   const expired = await check();
-  assert.deepEqual([expired.body.sessionValid, expired.body.state, expired.body.recommendation], [false, "expired", "login"]);
+  assert.deepEqual(
+    [expired.body.sessionValid, expired.body.state, expired.body.recommendation],
+    [false, "expired", "login"],
+  );
   assert.ok(!JSON.stringify(expired.body).includes(session.token));
 });
 
 test("hazard 13: every time told has its zone, and a row's own zone changes nothing", async () => {
   const session = await world.signIn();
-  await world.sql.query("update auth_sessions set last_refresh_date = '2026-11-24T10:00:00+05:30' where id = $1", [session.id]);
+  await world.sql.query("update auth_sessions set last_refresh_date = '2026-11-24T10:00:00+05:30' where id = $1", [
+    session.id,
+  ]);
   const { body } = await check();
   assert.equal(body.lastRefreshDate, "2026-11-24T04:30:00Z");
   for (const name of ["lastRefreshDate", "nextRefreshDue", "serverTime", "validUntil"]) {
@@ -148,20 +167,33 @@ test("a refresh under way is shown as one", async () => {
 
 test("the internal route wants its key", async () => {
   await world.signIn({ due: true });
-  const wrong = [undefined, "", "x", INTERNAL_KEY.slice(0, -1), `${INTERNAL_KEY}x`, INTERNAL_KEY.toUpperCase(), world.supabase.serviceRoleKey];
+  const wrong = [
+    undefined,
+    "",
+    "x",
+    INTERNAL_KEY.slice(0, -1),
+    `${INTERNAL_KEY}x`,
+    INTERNAL_KEY.toUpperCase(),
+    world.supabase.serviceRoleKey,
+  ];
   for (const key of wrong) {
     const headers = key === undefined ? {} : { "x-api-key": key };
     const answer = await post("/api/internal/refresh-sessions", { headers });
     assert.deepEqual([answer.status, answer.body.code], [401, "unauthorized"], String(key));
   }
-  const asUser = await post("/api/internal/refresh-sessions", { headers: { ...as(ANA), authorization: `Bearer ${INTERNAL_KEY}` } });
+  const asUser = await post("/api/internal/refresh-sessions", {
+    headers: { ...as(ANA), authorization: `Bearer ${INTERNAL_KEY}` },
+  });
   assert.equal(asUser.status, 401);
   assert.equal(world.site.requests.length, 0);
   assert.equal((await world.worker.batch()).body.refreshed, 1);
 });
 
 test("a second key is accepted while the first is rotated", async () => {
-  const worker = await world.startWorker({ INTERNAL_API_KEY: "brand-new-key-0123456789", INTERNAL_API_KEY_PREVIOUS: INTERNAL_KEY });
+  const worker = await world.startWorker({
+    INTERNAL_API_KEY: "brand-new-key-0123456789",
+    INTERNAL_API_KEY_PREVIOUS: INTERNAL_KEY,
+  });
   assert.equal((await worker.batch({}, "brand-new-key-0123456789")).status, 200);
   assert.equal((await worker.batch({}, INTERNAL_KEY)).status, 200);
   assert.equal((await worker.batch({}, "another-key-0123456789")).status, 401);
@@ -192,7 +224,8 @@ test("a batch's summary says what was done", async () => {
 });
 
 test("a batch in which nothing succeeded is no success", async () => {
-  for (const name of ["ana", "bruno"]) (await world.signIn({ email: `${name}@example.com`, due: true })).fail("forbidden");
+  for (const name of ["ana", "bruno"])
+    (await world.signIn({ email: `${name}@example.com`, due: true })).fail("forbidden");
   const { status: code, body } = await world.worker.batch();
   assert.deepEqual([code, body.success, body.code, body.failed], [502, false, "batch_failed", 2]);
 });
@@ -222,11 +255,22 @@ test("a wrong configuration names every mistake in one error, on every route but
     REFRESH_BATCH_SIZE: "many-s3cret",
     REFRESH_INTERVAL_MINUTES: "45",
   });
-  const routes = [["GET", "/api/auth/refresh"], ["POST", "/api/auth/refresh"], ["GET", "/api/auth/aimharder"], ["POST", "/api/internal/refresh-sessions"]];
+  const routes = [
+    ["GET", "/api/auth/refresh"],
+    ["POST", "/api/auth/refresh"],
+    ["GET", "/api/auth/aimharder"],
+    ["POST", "/api/internal/refresh-sessions"],
+  ];
   for (const [method, route] of routes) {
     const { status: code, body, text } = await worker.call(route, { method });
     assert.deepEqual([code, body.code], [503, "misconfigured"], route);
-    for (const name of ["SUPABASE_URL", "SUPABASE_JWT_SECRET", "INTERNAL_API_KEY", "REFRESH_BATCH_SIZE", "REFRESH_INTERVAL_MINUTES"]) {
+    for (const name of [
+      "SUPABASE_URL",
+      "SUPABASE_JWT_SECRET",
+      "INTERNAL_API_KEY",
+      "REFRESH_BATCH_SIZE",
+      "REFRESH_INTERVAL_MINUTES",
+    ]) {
       assert.ok(body.error.includes(name), `${route}: ${name}`);
     }
     assert.ok(!text.includes("s3cret"));
@@ -249,7 +293,15 @@ test("methods and paths", async () => {
     assert.deepEqual([answer.status, answer.headers.get("allow")], [405, allow], `${method} ${route}`);
     assert.equal(answer.body.code, "method_not_allowed");
   }
-  for (const route of ["/", "/api", "/api/auth", "/api/auth/refresh/", "/api/auth/refresh/x", "/API/AUTH/REFRESH", "/healthz/"]) {
+  for (const route of [
+    "/",
+    "/api",
+    "/api/auth",
+    "/api/auth/refresh/",
+    "/api/auth/refresh/x",
+    "/API/AUTH/REFRESH",
+    "/healthz/",
+  ]) {
     const answer = await world.worker.call(route, { headers: as(ANA) });
     assert.deepEqual([answer.status, answer.body.code], [404, "not_found"], route);
   }
@@ -271,7 +323,14 @@ test("bodies are bounded and checked", async () => {
     assert.deepEqual([answer.status, answer.body.code], [400, "bad_request"], JSON.stringify(options));
     assert.match(answer.body.error, said);
   }
-  for (const json of [{ batchSize: 0 }, { batchSize: 1001 }, { batchSize: "5" }, { batchSize: 1.5 }, { batchsize: 5 }, { dryRun: "yes" }]) {
+  for (const json of [
+    { batchSize: 0 },
+    { batchSize: 1001 },
+    { batchSize: "5" },
+    { batchSize: 1.5 },
+    { batchsize: 5 },
+    { dryRun: "yes" },
+  ]) {
     const answer = await world.worker.batch(json);
     assert.deepEqual([answer.status, answer.body.code], [400, "bad_request"], JSON.stringify(json));
   }
@@ -303,14 +362,22 @@ test("an empty body is as good as none", async () => {
 
 test("browsers of listed origins may call, exactly those", async () => {
   await world.signIn();
-  const from = (origin, options = {}) => world.worker.call("/api/auth/refresh", { headers: { ...as(ANA), origin }, ...options });
+  const from = (origin, options = {}) =>
+    world.worker.call("/api/auth/refresh", { headers: { ...as(ANA), origin }, ...options });
   for (const origin of [APP, "http://localhost:3000"]) {
     const answer = await from(origin);
     assert.equal(answer.headers.get("access-control-allow-origin"), origin);
     assert.match(answer.headers.get("access-control-expose-headers"), /Retry-After/);
     assert.match(answer.headers.get("vary"), /Origin/);
   }
-  const strangers = [`${APP}.evil.com`, "https://evil-app.example.com", "http://app.example.com", `${APP}:8443`, "null", "http://localhost:3001"];
+  const strangers = [
+    `${APP}.evil.com`,
+    "https://evil-app.example.com",
+    "http://app.example.com",
+    `${APP}:8443`,
+    "null",
+    "http://localhost:3001",
+  ];
   for (const origin of strangers) {
     const answer = await from(origin);
     assert.equal(answer.headers.get("access-control-allow-origin"), null, origin);
@@ -318,19 +385,31 @@ test("browsers of listed origins may call, exactly those", async () => {
   }
   const preflight = await world.worker.call("/api/auth/refresh", {
     method: "OPTIONS",
-    headers: { origin: APP, "access-control-request-method": "POST", "access-control-request-headers": "authorization" },
+    headers: {
+      origin: APP,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization",
+    },
   });
   assert.equal(preflight.status, 204);
   assert.equal(preflight.headers.get("access-control-allow-origin"), APP);
   assert.match(preflight.headers.get("access-control-allow-headers"), /authorization/);
   const refused = await from(APP, { headers: { origin: APP } });
   assert.equal(refused.headers.get("access-control-allow-origin"), APP, "a browser may read why it was refused");
-  const internal = await post("/api/internal/refresh-sessions", { headers: { origin: APP, "x-api-key": INTERNAL_KEY } });
+  const internal = await post("/api/internal/refresh-sessions", {
+    headers: { origin: APP, "x-api-key": INTERNAL_KEY },
+  });
   assert.equal(internal.headers.get("access-control-allow-origin"), null);
 });
 
 test("every answer has its id, is JSON, and is kept by no cache", async () => {
-  const answers = [await world.worker.call("/healthz"), await status(), await world.worker.call("/nowhere"), await refresh({ body: "{" }), await world.worker.batch()];
+  const answers = [
+    await world.worker.call("/healthz"),
+    await status(),
+    await world.worker.call("/nowhere"),
+    await refresh({ body: "{" }),
+    await world.worker.batch(),
+  ];
   const ids = new Set();
   for (const { headers, body } of answers) {
     assert.equal(headers.get("cache-control"), "no-store");

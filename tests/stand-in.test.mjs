@@ -29,7 +29,10 @@ test("a live session gets a new token and new affinity cookies", async () => {
   assert.notEqual(session.token, before);
   assert.match(session.token, /^\d+\|\d{10}\|[0-9a-f]{32}$/);
   assert.notEqual(session.cookie("AWSALB"), awsalb);
-  assert.deepEqual(response.headers.getSetCookie().map((cookie) => cookie.split("=")[0]), ["AWSALB", "AWSALBCORS"]);
+  assert.deepEqual(
+    response.headers.getSetCookie().map((cookie) => cookie.split("=")[0]),
+    ["AWSALB", "AWSALBCORS"],
+  );
   assert.equal(session.calls.length, 1);
   site.assertClean();
 });
@@ -45,7 +48,11 @@ test("a session that is not refreshed dies, and one that is lives on", async () 
 });
 
 test("an old token is refused, unless the site is gracious, and the session lives on", async () => {
-  for (const [rotation, accepted] of [["strict", false], ["grace", true], ["same", true]]) {
+  for (const [rotation, accepted] of [
+    ["strict", false],
+    ["grace", true],
+    ["same", true],
+  ]) {
     const session = site.createSession({ rotation });
     const old = session.token;
     await call(session);
@@ -95,7 +102,14 @@ test("throttling says when to come back, in seconds or as a date", async () => {
 
 test("statuses", async () => {
   const session = site.createSession();
-  const expected = { forbidden: 403, server_error: 500, bad_gateway: 502, unavailable: 503, gateway_timeout: 504, redirect_other_host: 302 };
+  const expected = {
+    forbidden: 403,
+    server_error: 500,
+    bad_gateway: 502,
+    unavailable: 503,
+    gateway_timeout: 504,
+    redirect_other_host: 302,
+  };
   for (const [name, status] of Object.entries(expected)) {
     session.fail(name);
     assert.equal((await call(session)).status, status, name);
@@ -165,7 +179,11 @@ test("tokenUpdate, as aimharder's own page calls it", async () => {
   const session = site.createSession();
   const update = async (token) => {
     const body = new URLSearchParams({ token, ciclo: "1", fingerprint: session.fingerprint });
-    const response = await fetch(`${site.url}/api/tokenUpdate`, { method: "POST", body, headers: { cookie: header(session.cookies) } });
+    const response = await fetch(`${site.url}/api/tokenUpdate`, {
+      method: "POST",
+      body,
+      headers: { cookie: header(session.cookies) },
+    });
     return JSON.parse(await response.text());
   };
   const { newToken } = await update(session.token);

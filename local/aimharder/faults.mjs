@@ -21,7 +21,8 @@ export const EXPIRED = {
 /** Faults that leave a session as it was, by name. */
 const UNTOUCHED = {
   throttled: status(429),
-  throttled_seconds: (exchange, { seconds = 120 }) => exchange.send(429, faultPage(429), { "Retry-After": String(seconds) }),
+  throttled_seconds: (exchange, { seconds = 120 }) =>
+    exchange.send(429, faultPage(429), { "Retry-After": String(seconds) }),
   throttled_date: (exchange, { seconds = 120 }) =>
     exchange.send(429, faultPage(429), { "Retry-After": new Date(exchange.site.now() + seconds * 1000).toUTCString() }),
   forbidden: (exchange) => exchange.send(403, firewallPage),
@@ -32,7 +33,10 @@ const UNTOUCHED = {
   gateway_timeout: status(504),
   logged_out_cookies: (exchange) =>
     exchange.send(500, faultPage(500), {
-      "Set-Cookie": ["PHPSESSID=anonymous0000000000000000; path=/", "amhrdrauth=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT; Max-Age=0; path=/"],
+      "Set-Cookie": [
+        "PHPSESSID=anonymous0000000000000000; path=/",
+        "amhrdrauth=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT; Max-Age=0; path=/",
+      ],
     }),
   reset_before_headers: (exchange) => exchange.reset(),
   hang: () => new Promise(() => {}),
@@ -54,12 +58,20 @@ const REFRESHED = {
   wrong_charset: (exchange, renewed, { charset = "utf-16" }) =>
     exchange.send(200, refreshedPage(renewed), { "Content-Type": `text/html; charset=${charset}` }),
   markup_changed: (exchange, renewed) => exchange.send(200, redesignedPage(renewed)),
-  malformed_token: (exchange, renewed) => exchange.send(200, refreshedPage({ ...renewed, token: renewed.token.slice(0, -3) })),
+  malformed_token: (exchange, renewed) =>
+    exchange.send(200, refreshedPage({ ...renewed, token: renewed.token.slice(0, -3) })),
   other_user: (exchange, renewed) =>
-    exchange.send(200, refreshedPage({ ...renewed, token: renewed.token.replace(/^\d+/, (user) => String(Number(user) + 1)) })),
+    exchange.send(
+      200,
+      refreshedPage({ ...renewed, token: renewed.token.replace(/^\d+/, (user) => String(Number(user) + 1)) }),
+    ),
   set_cookie_delete: (exchange, renewed) =>
     exchange.send(200, refreshedPage(renewed), {
-      "Set-Cookie": ["AWSALBCORS=; Max-Age=0; path=/", "_ga=GA1.2.3; path=/", "AWSALB=; expires=Thu, 01-Jan-1970 00:00:01 GMT; path=/"],
+      "Set-Cookie": [
+        "AWSALBCORS=; Max-Age=0; path=/",
+        "_ga=GA1.2.3; path=/",
+        "AWSALB=; expires=Thu, 01-Jan-1970 00:00:01 GMT; path=/",
+      ],
     }),
   /** The token is rotated, and the answer lost: what a caller fears most. */
   commit_then_reset: (exchange) => exchange.reset(),
@@ -69,8 +81,10 @@ const REFRESHED = {
     await sleep(20);
     exchange.reset();
   },
-  truncated: (exchange, renewed) => truncate(exchange, refreshedPage(renewed), (page) => page.indexOf('    localStorage.setItem("refreshToken"')),
-  truncated_after_token: (exchange, renewed) => truncate(exchange, refreshedPage(renewed), (page) => page.indexOf("window.location.replace")),
+  truncated: (exchange, renewed) =>
+    truncate(exchange, refreshedPage(renewed), (page) => page.indexOf('    localStorage.setItem("refreshToken"')),
+  truncated_after_token: (exchange, renewed) =>
+    truncate(exchange, refreshedPage(renewed), (page) => page.indexOf("window.location.replace")),
   drip: async (exchange, renewed, { pieceBytes = 64, pauseMs = 10 }) => {
     exchange.begin({});
     const page = refreshedPage(renewed);

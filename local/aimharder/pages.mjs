@@ -56,7 +56,8 @@ export const firewallPage = `<!DOCTYPE html>
 <body><center><h1>403 Forbidden</h1></center><hr><center>The request could not be satisfied. Request blocked.</center></body></html>
 `;
 
-export const faultPage = (status) => `<html><head><title>${status}</title></head><body><center><h1>${status}</h1></center><hr><center>nginx</center></body></html>\n`;
+export const faultPage = (status) =>
+  `<html><head><title>${status}</title></head><body><center><h1>${status}</h1></center><hr><center>nginx</center></body></html>\n`;
 
 /** The token, but no script that keeps it: what a redesign might leave. */
 export const redesignedPage = ({ token, fingerprint }) => `<!DOCTYPE html>

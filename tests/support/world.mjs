@@ -1,8 +1,8 @@
 // All that a test of the Worker needs: the built Worker in workerd, a local Supabase of real parts, and the stand-in
 // for aimharder.com.
 
-import { randomUUID } from "node:crypto";
 import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { startAimharder } from "../../local/aimharder.mjs";
@@ -14,7 +14,9 @@ const ROOT = path.join(import.meta.dirname, "..", "..");
 const BUILD = path.join(ROOT, "edge-worker", "build");
 const { unstable_getMiniflareWorkerOptions: workerOptions } = require("wrangler");
 // wrangler's own: npm's newest is of another line.
-const { Miniflare, Log, LogLevel, convertV4MiniflareOptions } = createRequire(require.resolve("wrangler/package.json"))("miniflare");
+const { Miniflare, Log, LogLevel, convertV4MiniflareOptions } = createRequire(require.resolve("wrangler/package.json"))(
+  "miniflare",
+);
 
 export const INTERNAL_KEY = "test-internal-key-0123456789";
 
@@ -50,9 +52,20 @@ class Worker {
   async call(route, { method = "GET", headers = {}, json, body, signal } = {}) {
     const sent = json === undefined ? body : JSON.stringify(json);
     const type = json === undefined ? {} : { "content-type": "application/json" };
-    const response = await fetch(`${this.url}${route}`, { method, headers: { ...type, ...headers }, body: sent, signal, redirect: "manual" });
+    const response = await fetch(`${this.url}${route}`, {
+      method,
+      headers: { ...type, ...headers },
+      body: sent,
+      signal,
+      redirect: "manual",
+    });
     const text = await response.text();
-    return { status: response.status, headers: response.headers, text, body: text.startsWith("{") ? JSON.parse(text) : undefined };
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: text.startsWith("{") ? JSON.parse(text) : undefined,
+    };
   }
 
   /** What the cron trigger does. */
@@ -118,7 +131,14 @@ class World {
   async reset() {
     this.supabase.gateway.fail(undefined);
     await this.sql.query("truncate auth_sessions, refresh_runs, refresh_attempts cascade");
-    for (const list of [this.logs, this.site.sessions, this.site.requests, this.site.violations, this.site.unexpected, this.supabase.gateway.calls]) {
+    for (const list of [
+      this.logs,
+      this.site.sessions,
+      this.site.requests,
+      this.site.violations,
+      this.site.unexpected,
+      this.supabase.gateway.calls,
+    ]) {
       list.length = 0;
     }
     this.site.maxConcurrent = 0;
@@ -161,7 +181,9 @@ class World {
   }
 
   async attempts(session) {
-    const { rows } = await this.sql.query("select * from refresh_attempts where session_id = $1 order by fence", [session.id]);
+    const { rows } = await this.sql.query("select * from refresh_attempts where session_id = $1 order by fence", [
+      session.id,
+    ]);
     return rows;
   }
 

@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::OnceLock, time::Duration};
 
-use session_core::{due::LONGEST_INTERVAL, secret::Secret, token::Fingerprint};
+use session_core::{
+    due::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
+    secret::Secret,
+    token::Fingerprint,
+};
 use url::Url;
 use worker::{Env, js_sys, wasm_bindgen::JsValue};
 
@@ -73,7 +77,6 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
         lookup,
         mistakes: Vec::new(),
     };
-    let minutes = LONGEST_INTERVAL.as_secs() / 60;
     let read = (
         reader.url("AIMHARDER_REFRESH_URL", Some("https://aimharder.com/setrefresh")),
         reader.fingerprint("AIMHARDER_FINGERPRINT"),
@@ -87,12 +90,9 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
         .then(|| reader.secret("INTERNAL_API_KEY_PREVIOUS", 16));
     let cron_enabled = reader.flag("REFRESH_CRON_ENABLED", true);
     let batch_size = reader.number("REFRESH_BATCH_SIZE", 10, 1, 1_000);
-    let interval = reader.number(
-        "REFRESH_INTERVAL_MINUTES",
-        20,
-        1,
-        u32::try_from(minutes).unwrap_or(29),
-    );
+    let minutes = |duration: Duration| u32::try_from(duration.as_secs() / 60).unwrap_or(u32::MAX);
+    let (shortest, longest) = (minutes(SHORTEST_INTERVAL), minutes(LONGEST_INTERVAL));
+    let interval = reader.number("REFRESH_INTERVAL_MINUTES", 20, shortest, longest);
     let timeout = reader.number("REFRESH_TIMEOUT_SECONDS", 10, 1, 20);
     let allowed_origins = reader.origins("ALLOWED_ORIGINS");
     let subrequest_limit = reader.number("SUBREQUEST_LIMIT", 50, 20, 10_000);
@@ -310,7 +310,7 @@ mod tests {
     fn hazard_1_an_interval_longer_than_the_sessions_life_is_refused() {
         assert_eq!(
             mistakes(&[("REFRESH_INTERVAL_MINUTES", "30")]),
-            ["REFRESH_INTERVAL_MINUTES must be a whole number from 1 to 29"]
+            ["REFRESH_INTERVAL_MINUTES must be a whole number from 5 to 29"]
         );
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use session_core::{
     batch::Tally, finish::FinishEntry, session::ClaimedRow, time::Timestamp, wire::StoredStatus,
 };
-use worker::{Fetch, Headers, Method, Request, RequestInit, wasm_bindgen::JsValue};
+use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, wasm_bindgen::JsValue};
 
 use crate::{
     config::{Config, SupabaseKey},
@@ -17,11 +17,11 @@ use crate::{
 /// The bound on one call.
 const TIMEOUT: Duration = Duration::from_secs(6);
 
-/// How long a claim is tried for a user who waits for it.
-const PATIENCE_TO_CLAIM: Duration = Duration::from_secs(3);
+/// How long a user's claim, or the end of a run, is tried: somebody waits for it.
+const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a write is tried: what upstream handed out is worth waiting for. A lease's margin (30 s) covers it.
-const PATIENCE_TO_WRITE: Duration = Duration::from_secs(18);
+const LONG_PATIENCE: Duration = Duration::from_secs(18);
 
 /// The first wait before a repetition; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
@@ -36,7 +36,7 @@ pub(crate) enum DatabaseError {
     #[error("no answer in time")]
     TimedOut,
     /// It refuses the key, or lacks our functions: somebody has to mend the deployment.
-    #[error("refused with HTTP status {0}: wrong key, or migrations not applied")]
+    #[error("refused with HTTP status {0}: wrong address, wrong key, or migrations not applied")]
     Refused(u16),
     /// It answered something that this version does not understand.
     #[error("an answer of an unknown shape")]
@@ -44,6 +44,9 @@ pub(crate) enum DatabaseError {
 }
 
 impl DatabaseError {
+    /// The table would not take an entry: what `PostgREST` answers to such a write.
+    pub(crate) const ENTRY_REFUSED: Self = Self::Refused(409);
+
     /// A stable code.
     pub(crate) const fn code(self) -> &'static str {
         match self {
@@ -137,6 +140,8 @@ pub(crate) enum Fate {
     Written,
     Already,
     Lost,
+    /// The table would not take it, by a constraint or a trigger of its own.
+    Refused,
 }
 
 /// A user's session as it stands.
@@ -175,34 +180,31 @@ impl Config {
         holder: &Holder,
         pauses: Pauses,
     ) -> Result<UserClaim, DatabaseError> {
-        let lease = session_core::due::lease(1, 1, self.timeout);
+        let lease = session_core::due::lease(1, 1, self.timeout, Duration::ZERO);
         let arguments = json!({
             "p_email": email, "p_session_id": session_id, "p_holder": holder.lease_id,
             "p_lease_seconds": lease.as_secs(), "p_reuse_seconds": pauses.reuse.as_secs(),
             "p_min_seconds": pauses.manual.as_secs(),
         });
-        self.call_patiently("claim_session", &arguments, PATIENCE_TO_CLAIM)
+        self.call_patiently("claim_session", &arguments, SHORT_PATIENCE)
             .await
+            .answer
     }
 
     /// Writes what came of claimed sessions. Repeated until it is known to be written: the function tells an entry
     /// that it has written already.
-    pub(crate) async fn finish(
-        &self,
-        holder: &Holder,
-        entries: &[FinishEntry],
-    ) -> Result<Finish, DatabaseError> {
+    pub(crate) async fn finish(&self, holder: &Holder, entries: &[FinishEntry]) -> Patient<Finish> {
         let arguments = json!({
             "p_holder": holder.lease_id, "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_results": entries,
         });
-        let finish: Finish = self
-            .call_patiently("finish_sessions", &arguments, PATIENCE_TO_WRITE)
-            .await?;
-        if finish.results.len() == entries.len() {
-            Ok(finish)
-        } else {
-            Err(DatabaseError::Unintelligible)
-        }
+        let mut finish: Patient<Finish> = self
+            .call_patiently("finish_sessions", &arguments, LONG_PATIENCE)
+            .await;
+        finish.answer = finish.answer.and_then(|finish| {
+            let complete = finish.results.len() == entries.len();
+            complete.then_some(finish).ok_or(DatabaseError::Unintelligible)
+        });
+        finish
     }
 
     /// How the user's session stands.
@@ -241,8 +243,10 @@ impl Config {
         }
         let arguments =
             json!({ "p_run_id": run_id, "p_summary": summary, "p_retention_days": self.history_days });
-        let end: RunEnd = self.call("finish_run", &arguments).await?;
-        Ok(end.remaining)
+        let end: Patient<RunEnd> = self
+            .call_patiently("finish_run", &arguments, SHORT_PATIENCE)
+            .await;
+        end.answer.map(|end| end.remaining)
     }
 
     async fn call_patiently<T: DeserializeOwned>(
@@ -250,16 +254,18 @@ impl Config {
         function: &str,
         arguments: &Value,
         patience: Duration,
-    ) -> Result<T, DatabaseError> {
+    ) -> Patient<T> {
         let started = now();
         let mut wait = FIRST_WAIT;
+        let mut calls = 0_u32;
         loop {
+            calls = calls.saturating_add(1);
             match self.call(function, arguments).await {
                 Err(error) if error.passes() && now().since(started).saturating_add(wait) < patience => {
                     sleep(wait.mul_f64(0.5 + unit() / 2.0)).await;
                     wait = wait.saturating_mul(2);
                 }
-                answer => return answer,
+                answer => return Patient { answer, calls },
             }
         }
     }
@@ -304,10 +310,18 @@ impl Config {
         let mut init = RequestInit::new();
         init.with_method(Method::Post)
             .with_headers(headers)
+            // Followed, a redirect would carry the key and the tokens to another host.
+            .with_redirect(RequestRedirect::Manual)
             .with_body(Some(JsValue::from(arguments.to_string())));
         let base = self.supabase_url.as_str().trim_end_matches('/');
         Request::new_with_init(&format!("{base}/rest/v1/rpc/{function}"), &init)
     }
+}
+
+/// What came of a call that was repeated while the database was away, and how many calls that took.
+pub(crate) struct Patient<T> {
+    pub(crate) answer: Result<T, DatabaseError>,
+    pub(crate) calls: u32,
 }
 
 /// How long a user has to leave a session alone.
@@ -331,7 +345,7 @@ fn read<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, DatabaseErro
     Err(match status {
         // Overload, a restart, a cancelled statement, a gateway's fault.
         429 | 500..=599 => DatabaseError::Unavailable(Some(status)),
-        401 | 403 | 404 => DatabaseError::Refused(status),
+        300..=399 | 401 | 403 | 404 => DatabaseError::Refused(status),
         _ if told => DatabaseError::Refused(status),
         _ => DatabaseError::Unavailable(Some(status)),
     })
@@ -378,6 +392,7 @@ mod tests {
                 DatabaseError::Unavailable(Some(500)),
             ),
             (404, r#"{"code":"PGRST202"}"#, DatabaseError::Refused(404)),
+            (307, "", DatabaseError::Refused(307)),
             (401, r#"{"code":"PGRST301"}"#, DatabaseError::Refused(401)),
             (403, r#"{"code":"42501"}"#, DatabaseError::Refused(403)),
             (

@@ -24,7 +24,7 @@ mod routes;
 
 use worker::{Context, Env, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 
-use crate::{config::config, database::Trigger};
+use crate::{config::config, database::Trigger, runtime::Asker};
 
 /// Answers every HTTP request.
 #[event(fetch)]
@@ -38,6 +38,6 @@ pub async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleConte
     match config(&env) {
         Err(error) => log::misconfigured(&error),
         Ok(config) if !config.cron_enabled => log::cron_disabled(),
-        Ok(config) => drop(run::run(config, Trigger::Cron, config.batch_size).await),
+        Ok(config) => drop(run::run(config, Trigger::Cron, config.batch_size, &Asker::nobody()).await),
     }
 }

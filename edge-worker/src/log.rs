@@ -23,10 +23,11 @@ pub(crate) fn unusable(session_id: &str, error: UnusableSessionError) {
     line_warn(&json!({ "event": "session_unusable", "sessionId": session_id, "reason": error.to_string() }));
 }
 
-/// Tokens in hand that could not be written.
-pub(crate) fn unwritten(count: usize, error: DatabaseError) {
+/// Results in hand, maybe with tokens, that could not be written.
+pub(crate) fn unwritten<'a>(session_ids: impl IntoIterator<Item = &'a str>, error: DatabaseError) {
+    let ids: Vec<_> = session_ids.into_iter().collect();
     line_error(
-        &json!({ "event": "unwritten", "sessions": count, "code": error.code(), "reason": error.to_string() }),
+        &json!({ "event": "unwritten", "sessionIds": ids, "code": error.code(), "reason": error.to_string() }),
     );
 }
 

@@ -12,12 +12,12 @@ use worker::{Context, Env, Headers, Method, Request, Response};
 use crate::{
     answer::{ApiError, success},
     config::{Config, config},
-    database::{Fate, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
+    database::{DatabaseError, Fate, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
     identity::{self, User},
     log,
     refresh::refresh_one,
     run::run,
-    runtime::{fresh_id, now, sleep},
+    runtime::{Asker, fresh_id, now, sleep},
 };
 
 /// Within this time of a success, a further request gets its result.
@@ -129,14 +129,19 @@ async fn refresh_now(
         Some(id) => Some(parse_id(&id)?),
         None => session_in_query(request)?,
     };
-    outlive_the_asker(
-        context,
-        async move { refresh_for(&user, session_id, config).await },
-    )
+    let asker = Asker::of(request);
+    outlive_the_asker(context, async move {
+        refresh_for(&user, session_id, config, &asker).await
+    })
     .await?
 }
 
-async fn refresh_for(user: &User, session_id: Option<String>, config: &Config) -> Result<Response, ApiError> {
+async fn refresh_for(
+    user: &User,
+    session_id: Option<String>,
+    config: &Config,
+    asker: &Asker,
+) -> Result<Response, ApiError> {
     let holder = Holder {
         run_id: None,
         lease_id: fresh_id(),
@@ -148,11 +153,14 @@ async fn refresh_for(user: &User, session_id: Option<String>, config: &Config) -
         let claim = config
             .claim_of_user(&user.email, session_id.as_deref(), &holder, PAUSES)
             .await?;
-        if claim.result != UserClaimResult::Busy || now().after(wait) > give_up {
+        if claim.result != UserClaimResult::Busy || asker.has_left() || now().after(wait) > give_up {
             return settle(claim, &holder, config).await;
         }
         // Somebody else is refreshing this session: their result is ours.
         sleep(wait).await;
+        if asker.has_left() {
+            return Err(ApiError::Interrupted);
+        }
         wait = wait.saturating_mul(2).min(Duration::from_secs(2));
     }
 }
@@ -163,10 +171,15 @@ async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Re
             let refreshed = refresh_one(&row, config).await;
             let written = config
                 .finish(holder, std::slice::from_ref(&refreshed.entry))
-                .await?;
+                .await
+                .answer?;
             let server_time = written.now;
             match written.results.into_iter().next() {
                 Some(result) if result.result == Fate::Lost => Err(ApiError::Superseded),
+                Some(result) if result.result == Fate::Refused => {
+                    log::unwritten([refreshed.entry.id()], DatabaseError::ENTRY_REFUSED);
+                    Err(DatabaseError::ENTRY_REFUSED.into())
+                }
                 Some(result) if matches!(refreshed.outcome, Outcome::Refreshed(_)) => {
                     let status = result.status.ok_or(ApiError::NoSession)?;
                     ok(&status.to_refresh_answer(false, server_time))
@@ -227,7 +240,9 @@ async fn run_batch(
         let remaining = config.due_count().await?;
         return ok(&json!({ "dryRun": true, "claimed": 0, "remaining": remaining }));
     }
-    let report = outlive_the_asker(context, run(config, Trigger::Api, batch_size)).await?;
+    let asker = Asker::of(request);
+    let work = async move { run(config, Trigger::Api, batch_size, &asker).await };
+    let report = outlive_the_asker(context, work).await?;
     match report.error {
         Some(error) => Err(ApiError::BatchBroken(error, Box::new(report.summary))),
         None if report.tally.failed_altogether() => Err(ApiError::BatchFailed(Box::new(report.summary))),
@@ -235,7 +250,8 @@ async fn run_batch(
     }
 }
 
-/// Finishes `work` even if the asker hangs up: upstream may have handed out a token by then.
+/// Finishes `work` even if the asker hangs up, as upstream may have handed out a token by then. The platform gives it
+/// half a minute from there.
 async fn outlive_the_asker<T: 'static>(
     context: &Context,
     work: impl Future<Output = T> + 'static,

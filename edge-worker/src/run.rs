@@ -13,10 +13,10 @@ use session_core::{
 
 use crate::{
     config::Config,
-    database::{DatabaseError, Fate, Finish, Holder, Trigger},
+    database::{DatabaseError, Fate, Finish, Holder, Patient, Trigger},
     log,
     refresh::{Refreshed, refresh_one},
-    runtime::{fresh_id, now, within},
+    runtime::{Asker, fresh_id, now, within},
 };
 
 /// Fetches that the platform lets an invocation wait for at once.
@@ -47,8 +47,8 @@ pub(crate) struct Summary {
     pub(crate) duration_ms: u64,
 }
 
-/// Refreshes what is due, until nothing is or the bounds of a run are reached.
-pub(crate) async fn run(config: &Config, trigger: Trigger, batch_size: u32) -> Report {
+/// Refreshes what is due, until nothing is or the bounds of a run are reached. If the asker leaves, it winds up.
+pub(crate) async fn run(config: &Config, trigger: Trigger, batch_size: u32, asker: &Asker) -> Report {
     let started = now();
     let run_id = fresh_id();
     let limits = Limits {
@@ -60,6 +60,7 @@ pub(crate) async fn run(config: &Config, trigger: Trigger, batch_size: u32) -> R
     };
     let driver = Driver {
         config,
+        asker,
         holder: Holder {
             run_id: Some(run_id.clone()),
             lease_id: fresh_id(),
@@ -89,6 +90,7 @@ pub(crate) async fn run(config: &Config, trigger: Trigger, batch_size: u32) -> R
 
 struct Driver<'a> {
     config: &'a Config,
+    asker: &'a Asker,
     holder: Holder,
     error: RefCell<Option<DatabaseError>>,
 }
@@ -101,7 +103,7 @@ enum Event {
         at: Timestamp,
     },
     Refreshed(Refreshed),
-    Finished(Vec<FinishEntry>, Result<Finish, DatabaseError>),
+    Finished(Vec<FinishEntry>, Patient<Finish>),
 }
 
 type Task<'a> = Pin<Box<dyn Future<Output = Event> + 'a>>;
@@ -110,6 +112,9 @@ impl Driver<'_> {
     async fn drive(&self, mut batch: Batch) -> Tally {
         let mut tasks: FuturesUnordered<Task<'_>> = FuturesUnordered::new();
         loop {
+            if self.asker.has_left() {
+                batch.wind_up();
+            }
             match batch.next(now()) {
                 Step::Claim { limit, lease } => tasks.push(Box::pin(self.claim(limit, lease))),
                 Step::Refresh(row) => tasks.push(Box::pin(async move {
@@ -155,18 +160,35 @@ impl Driver<'_> {
                 batch.claim_failed();
             }
             Event::Refreshed(refreshed) => batch.answered(refreshed.entry, refreshed.calls, now()),
-            Event::Finished(entries, Ok(finish)) => {
-                let fates = finish.results.iter().map(|result| match result.result {
-                    Fate::Written | Fate::Already => Written::Kept,
-                    Fate::Lost => Written::Superseded,
-                });
-                batch.finished(entries.into_iter().zip(fates), now());
-            }
-            Event::Finished(entries, Err(error)) => {
-                log::unwritten(entries.len(), error);
-                self.note(error);
-                batch.finish_failed(&entries, now());
-            }
+            Event::Finished(entries, Patient { answer, calls }) => match answer {
+                Ok(finish) => {
+                    let fates: Vec<_> = finish.results.iter().map(|result| result.result).collect();
+                    self.note_refused(&entries, &fates);
+                    let written = fates.into_iter().map(|fate| match fate {
+                        Fate::Written | Fate::Already => Written::Kept,
+                        Fate::Lost => Written::Superseded,
+                        Fate::Refused => Written::Refused,
+                    });
+                    batch.finished(entries.into_iter().zip(written), calls, now());
+                }
+                Err(error) => {
+                    log::unwritten(entries.iter().map(FinishEntry::id), error);
+                    self.note(error);
+                    batch.finish_failed(&entries, calls, now());
+                }
+            },
+        }
+    }
+
+    fn note_refused(&self, entries: &[FinishEntry], fates: &[Fate]) {
+        let pairs = entries.iter().zip(fates);
+        let refused: Vec<_> = pairs
+            .filter(|(_, fate)| **fate == Fate::Refused)
+            .map(|(entry, _)| entry.id())
+            .collect();
+        if !refused.is_empty() {
+            log::unwritten(refused, DatabaseError::ENTRY_REFUSED);
+            self.note(DatabaseError::ENTRY_REFUSED);
         }
     }
 

@@ -4,7 +4,7 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
 use session_core::time::Timestamp;
-use worker::{Delay, js_sys};
+use worker::{Delay, Request, js_sys, web_sys::AbortSignal};
 
 /// The time, as of the last input or output: the platform's clock stands still in between.
 #[expect(clippy::disallowed_methods, reason = "the one lawful reading of the clock")]
@@ -21,6 +21,27 @@ pub(crate) fn unit() -> f64 {
 /// A fresh identifier, for runs, leases and requests.
 pub(crate) fn fresh_id() -> String {
     uuid::Uuid::new_v4().to_string()
+}
+
+/// Whoever waits for an answer. Once it has left, the platform ends what is still at work after half a minute, however
+/// it was asked to wait.
+pub(crate) struct Asker(Option<AbortSignal>);
+
+impl Asker {
+    /// The client of a request.
+    pub(crate) fn of(request: &Request) -> Self {
+        Self(Some(request.inner().signal()))
+    }
+
+    /// Nobody waits: a cron tick has its own, longer time.
+    pub(crate) const fn nobody() -> Self {
+        Self(None)
+    }
+
+    /// Whether it hung up.
+    pub(crate) fn has_left(&self) -> bool {
+        self.0.as_ref().is_some_and(AbortSignal::aborted)
+    }
 }
 
 /// Waits.

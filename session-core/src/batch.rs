@@ -73,6 +73,8 @@ pub enum Written {
     Kept,
     /// A sign-in or another claim came between: what is stored is newer and stays.
     Superseded,
+    /// The table would not take it.
+    Refused,
 }
 
 /// What a run came to.
@@ -118,7 +120,7 @@ enum Supply {
     More,
     /// It has not, or can't be asked: what is claimed is still worked on.
     Dry,
-    /// Nothing can be written: nothing is presented any more.
+    /// Nothing is presented any more: it could not be written, or there would be no time to.
     Halted,
 }
 
@@ -153,7 +155,7 @@ impl Batch {
         }
         if self.under_way() < self.limits.width {
             if self.should_claim(now) {
-                return self.claim();
+                return self.claim(now);
             }
             if let Some(row) = self.next_row(now) {
                 return Step::Refresh(row);
@@ -196,25 +198,34 @@ impl Batch {
         self.keep_for_writing(entry, now);
     }
 
-    /// A finish was answered.
-    pub fn finished(&mut self, results: impl IntoIterator<Item = (FinishEntry, Written)>, now: Timestamp) {
-        self.finishing = false;
-        self.unwritten_since = (!self.unwritten.is_empty()).then_some(now);
+    /// A finish was answered, having taken `calls` calls.
+    pub fn finished(
+        &mut self,
+        results: impl IntoIterator<Item = (FinishEntry, Written)>,
+        calls: u32,
+        now: Timestamp,
+    ) {
+        self.finish_ended(calls, now);
         for (entry, written) in results {
             match written {
                 Written::Kept => self.tally.count(&entry),
                 Written::Superseded => self.tally.superseded = self.tally.superseded.saturating_add(1),
+                Written::Refused => self.tally.unwritten = self.tally.unwritten.saturating_add(1),
             }
         }
     }
 
     /// A finish failed for good: no further token is presented, as nothing could be written.
-    pub fn finish_failed(&mut self, entries: &[FinishEntry], now: Timestamp) {
-        self.finishing = false;
+    pub fn finish_failed(&mut self, entries: &[FinishEntry], calls: u32, now: Timestamp) {
+        self.finish_ended(calls, now);
         self.supply = Supply::Halted;
-        self.unwritten_since = (!self.unwritten.is_empty()).then_some(now);
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         self.tally.unwritten = self.tally.unwritten.saturating_add(count);
+    }
+
+    /// Whoever asked for the run has left: what is under way is brought to its end, nothing is started any more.
+    pub fn wind_up(&mut self) {
+        self.supply = Supply::Halted;
     }
 
     /// What the run has come to so far.
@@ -250,7 +261,14 @@ impl Batch {
         self.supply == Supply::More && !self.claiming && low && self.may_start(now)
     }
 
-    fn claim(&mut self) -> Step {
+    fn finish_ended(&mut self, calls: u32, now: Timestamp) {
+        self.finishing = false;
+        self.unwritten_since = (!self.unwritten.is_empty()).then_some(now);
+        // The first call was reserved when the finish began.
+        self.calls_left = self.calls_left.saturating_sub(calls.saturating_sub(1));
+    }
+
+    fn claim(&mut self, now: Timestamp) -> Step {
         self.claiming = true;
         self.calls_left = self.calls_left.saturating_sub(1);
         let limit = self.limits.batch_size.min(self.calls_left).max(1);
@@ -260,6 +278,7 @@ impl Batch {
             limit.saturating_add(ahead),
             self.limits.width,
             self.limits.timeout,
+            self.limits.deadline.since(now),
         );
         Step::Claim { limit, lease }
     }
@@ -321,8 +340,10 @@ impl Tally {
     }
 
     /// Whether the run kept nobody alive though there was somebody to keep: upstream is away or turns us away.
+    /// Rows that can't be presented say nothing of upstream.
     pub fn failed_altogether(&self) -> bool {
-        self.failed > 0 && self.refreshed == 0 && self.expired == 0
+        let unusable = self.outcomes.get(&OutcomeCode::Unusable).copied().unwrap_or(0);
+        self.failed > unusable && self.refreshed == 0
     }
 }
 
@@ -496,13 +517,13 @@ mod tests {
                 }
                 Event::Refresh(row) => batch.answered(refreshed(&row), 1, now),
                 Event::Finish(entries) if self.now >= self.database_down_from => {
-                    batch.finish_failed(&entries, now);
+                    batch.finish_failed(&entries, 6, now);
                 }
                 Event::Finish(entries) => {
                     for entry in entries.iter().filter(|entry| entry.kind() == Kind::Refreshed) {
                         assert!(self.written.insert(entry.id().to_owned()), "written twice");
                     }
-                    batch.finished(entries.into_iter().map(|entry| (entry, Written::Kept)), now);
+                    batch.finished(entries.into_iter().map(|entry| (entry, Written::Kept)), 1, now);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use cookie::{Cookie, Expiration};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::time::Timestamp;
@@ -23,10 +23,13 @@ const AFFINITY: [&str; 4] = ["AWSALB", "AWSALBCORS", "AWSALBTG", "AWSALBTGCORS"]
 
 /// A session's cookies, as stored: `[{"name":"AWSALB","value":"…"}, …]`.
 ///
-/// Fields other than `name` and `value`, that a login may have stored, are kept.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct StoredCookies(Vec<StoredCookie>);
+/// Fields other than `name` and `value`, that a login may have stored, are kept. So are elements that can't be sent,
+/// such as a consent cookie with an accent: they stay as they are, behind the others.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredCookies {
+    sent: Vec<StoredCookie>,
+    unsendable: Vec<Value>,
+}
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredCookie {
@@ -39,15 +42,12 @@ struct StoredCookie {
 /// Why stored cookies can't be presented to upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableCookiesError {
-    /// Not an array of objects with a text `name` and `value`.
+    /// Not an array.
     #[error("not an array of names and values")]
     Shape,
-    /// The array is empty.
-    #[error("no cookie is stored")]
-    Empty,
-    /// A name or value could break out of the `Cookie` header.
-    #[error("a name or value has a character that a Cookie header can't hold")]
-    Character,
+    /// No element has a text `name` and `value` that a `Cookie` header can hold.
+    #[error("no cookie that can be sent")]
+    NoneSendable,
 }
 
 /// Which of an answer's cookies are believed.
@@ -63,16 +63,19 @@ pub enum Believe {
 impl StoredCookies {
     /// Reads the database's JSON. Of two cookies with one name the last counts.
     pub fn from_json(json: &Value) -> Result<Self, UnusableCookiesError> {
-        let read = Vec::<StoredCookie>::deserialize(json).map_err(|_| UnusableCookiesError::Shape)?;
-        if read.is_empty() {
-            return Err(UnusableCookiesError::Empty);
-        }
-        let mut cookies = Self(Vec::with_capacity(read.len()));
-        for cookie in read {
-            if !sendable(&cookie.name, &cookie.value) {
-                return Err(UnusableCookiesError::Character);
+        let elements = json.as_array().ok_or(UnusableCookiesError::Shape)?;
+        let mut cookies = Self {
+            sent: Vec::with_capacity(elements.len()),
+            unsendable: Vec::new(),
+        };
+        for element in elements {
+            match StoredCookie::deserialize(element) {
+                Ok(cookie) if sendable(&cookie.name, &cookie.value) => cookies.put(cookie),
+                _ => cookies.unsendable.push(element.clone()),
             }
-            cookies.put(cookie);
+        }
+        if cookies.sent.is_empty() {
+            return Err(UnusableCookiesError::NoneSendable);
         }
         Ok(cookies)
     }
@@ -80,7 +83,7 @@ impl StoredCookies {
     /// The value of the `Cookie` request header.
     pub fn header(&self) -> String {
         let pairs: Vec<_> = self
-            .0
+            .sent
             .iter()
             .map(|cookie| format!("{}={}", cookie.name, cookie.value))
             .collect();
@@ -105,24 +108,24 @@ impl StoredCookies {
             }
         }
         // An answer that leaves nothing to send can't be told from a site gone wrong: keep what there was.
-        (after != *self && !after.0.is_empty()).then_some(after)
+        (after != *self && !after.sent.is_empty()).then_some(after)
     }
 
     fn apply(&mut self, cookie: &Cookie<'_>, now: Timestamp) {
         let (name, value) = (cookie.name(), cookie.value());
         if is_deletion(cookie, now) {
-            self.0.retain(|stored| stored.name != name);
+            self.sent.retain(|stored| stored.name != name);
         } else if sendable(name, value) && (ADDABLE.contains(&name) || self.holds(name)) {
             self.set(name, value);
         }
     }
 
     fn holds(&self, name: &str) -> bool {
-        self.0.iter().any(|stored| stored.name == name)
+        self.sent.iter().any(|stored| stored.name == name)
     }
 
     fn set(&mut self, name: &str, value: &str) {
-        if let Some(stored) = self.0.iter_mut().find(|stored| stored.name == name) {
+        if let Some(stored) = self.sent.iter_mut().find(|stored| stored.name == name) {
             value.clone_into(&mut stored.value);
         } else {
             self.put(StoredCookie {
@@ -134,15 +137,28 @@ impl StoredCookies {
     }
 
     fn put(&mut self, cookie: StoredCookie) {
-        self.0.retain(|stored| stored.name != cookie.name);
-        self.0.push(cookie);
+        self.sent.retain(|stored| stored.name != cookie.name);
+        self.sent.push(cookie);
+    }
+}
+
+impl Serialize for StoredCookies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Element<'a> {
+            Sent(&'a StoredCookie),
+            Unsendable(&'a Value),
+        }
+        let sent = self.sent.iter().map(Element::Sent);
+        serializer.collect_seq(sent.chain(self.unsendable.iter().map(Element::Unsendable)))
     }
 }
 
 impl fmt::Debug for StoredCookies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
-            .entries(self.0.iter().map(|cookie| &cookie.name))
+            .entries(self.sent.iter().map(|cookie| &cookie.name))
             .finish()
     }
 }
@@ -270,27 +286,29 @@ mod tests {
     fn says_why_stored_cookies_are_unusable() {
         for (json, error) in [
             (json!({"AWSALB": "x"}), UnusableCookiesError::Shape),
-            (json!([{"name": "AWSALB"}]), UnusableCookiesError::Shape),
             (json!(null), UnusableCookiesError::Shape),
-            (json!([]), UnusableCookiesError::Empty),
-            (
-                json!([{"name": "a", "value": "b\r\nHost: evil"}]),
-                UnusableCookiesError::Character,
-            ),
-            (
-                json!([{"name": "a", "value": "b; c=d"}]),
-                UnusableCookiesError::Character,
-            ),
-            (
-                json!([{"name": "a b", "value": "c"}]),
-                UnusableCookiesError::Character,
-            ),
-            (
-                json!([{"name": "", "value": "c"}]),
-                UnusableCookiesError::Character,
-            ),
+            (json!([]), UnusableCookiesError::NoneSendable),
+            (json!([{"name": "AWSALB"}]), UnusableCookiesError::NoneSendable),
         ] {
             assert_eq!(StoredCookies::from_json(&json), Err(error), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_can_t_be_sent_is_kept_and_left_out() {
+        for odd in [
+            json!({"name": "consent", "value": "sí"}),
+            json!({"name": "AWSALB", "value": null}),
+            json!({"name": "a", "value": "b\r\nHost: evil"}),
+            json!({"name": "a", "value": "b; c=d"}),
+            json!({"name": "a b", "value": "c"}),
+            json!({"name": "", "value": "c"}),
+            json!("AWSALB=x"),
+        ] {
+            let good = json!({"name": "PHPSESSID", "value": "abc"});
+            let cookies = StoredCookies::from_json(&json!([odd, good])).unwrap();
+            assert_eq!(cookies.header(), "PHPSESSID=abc");
+            assert_eq!(serde_json::to_value(&cookies).unwrap(), json!([good, odd]));
         }
     }
 

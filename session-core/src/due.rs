@@ -10,6 +10,12 @@ use crate::{outcome::Outcome, outcome::OutcomeCode, time::Timestamp};
 /// aimharder's own page refreshes every 29.
 pub const LONGEST_INTERVAL: Duration = Duration::from_mins(29);
 
+/// The shortest interval: below it the minute that a cron may take leaves no time to be fresh in.
+pub const SHORTEST_INTERVAL: Duration = Duration::from_mins(5);
+
+/// The time between two ticks of the cron.
+const TICK: Duration = Duration::from_mins(1);
+
 /// How long a session is taken for valid after its creation, sign-in or last success.
 pub const VALIDITY: Duration = Duration::from_hours(7 * 24);
 
@@ -45,10 +51,12 @@ const MARGIN_TO_START: Duration = Duration::from_secs(20);
 
 /// How long after a success the next refresh falls due.
 ///
-/// Between 80 % and 95 % of the interval: jitter spreads the load, and what is left over covers a cron that comes
-/// once a minute, so that no refresh grows older than the interval.
+/// Between 80 % and 95 % of the interval: jitter spreads the load. At least a minute is left over for the cron, so
+/// that no refresh grows older than the interval.
 pub fn after_success(interval: Duration, unit: f64) -> Duration {
-    interval.mul_f64(0.80 + 0.15 * clamp(unit))
+    interval
+        .mul_f64(0.80 + 0.15 * clamp(unit))
+        .min(interval.saturating_sub(TICK))
 }
 
 /// How long after a failed attempt the next one falls due: exponential with full jitter above a small floor, and
@@ -99,10 +107,14 @@ pub fn retry_within(
     (passing && tries < MOST_TRIES && wait.saturating_add(SHORTEST_TRY) <= left).then_some(wait)
 }
 
-/// How long a lease on `sessions` lasts when `width` are refreshed at a time: all of them may use up their bound.
-pub fn lease(sessions: u32, width: u32, timeout: Duration) -> Duration {
+/// How long a lease on `sessions` lasts when `width` are refreshed at a time: all of them may use up their bound,
+/// but none is started later than `starts_for` from now. Not longer: of a Worker that died the sessions wait so long.
+pub fn lease(sessions: u32, width: u32, timeout: Duration, starts_for: Duration) -> Duration {
     let waves = sessions.max(1).div_ceil(width.max(1));
-    timeout.saturating_mul(waves).saturating_add(LEASE_MARGIN)
+    timeout
+        .saturating_mul(waves)
+        .min(starts_for.saturating_add(timeout))
+        .saturating_add(LEASE_MARGIN)
 }
 
 /// How long a lease has to last still for a refresh to be started under it.
@@ -154,16 +166,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_success_is_followed_before_the_interval_ends(minutes in 1_u64..=29, unit in 0.0..1.0) {
+        fn hazard_8_a_minutely_cron_never_lets_a_refresh_grow_older_than_the_interval(minutes in 5_u64..=29, unit in 0.0..1.0) {
             let interval = Duration::from_mins(minutes);
             let wait = after_success(interval, unit);
-            prop_assert!(wait >= interval.mul_f64(0.79) && wait <= interval.mul_f64(0.951));
-        }
-
-        #[test]
-        fn hazard_8_a_minutely_cron_never_lets_a_refresh_grow_older_than_the_default_interval(unit in 0.0..1.0) {
-            let interval = Duration::from_mins(20);
-            prop_assert!(after_success(interval, unit) + Duration::from_mins(1) <= interval);
+            prop_assert!(wait >= interval.mul_f64(0.79));
+            prop_assert!(wait + Duration::from_mins(1) <= interval);
         }
 
         #[test]
@@ -214,9 +221,16 @@ mod tests {
 
     #[test]
     fn a_lease_covers_every_wave_and_the_write() {
-        assert_eq!(lease(10, 6, TIMEOUT), Duration::from_secs(50));
-        assert_eq!(lease(1, 6, TIMEOUT), Duration::from_secs(40));
-        assert_eq!(lease(0, 0, TIMEOUT), Duration::from_secs(40));
+        let minute = Duration::from_mins(1);
+        assert_eq!(lease(10, 6, TIMEOUT, minute), Duration::from_secs(50));
+        assert_eq!(lease(1, 6, TIMEOUT, minute), Duration::from_secs(40));
+        assert_eq!(lease(0, 0, TIMEOUT, minute), Duration::from_secs(40));
+    }
+
+    #[test]
+    fn a_dead_worker_holds_no_session_for_long_however_many_it_claimed() {
+        let starts_for = Duration::from_secs(45);
+        assert_eq!(lease(1_000, 6, TIMEOUT, starts_for), Duration::from_secs(85));
     }
 
     #[test]

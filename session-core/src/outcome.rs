@@ -170,7 +170,7 @@ pub fn classify(
             Outcome::Refused
         }
         401 => Outcome::Expired,
-        403 if page.is_some_and(|page| page.login_form) => Outcome::Expired,
+        403 if page.is_some_and(shows_sign_in) => Outcome::Expired,
         403 => Outcome::Refused,
         408 | 500..=599 => Outcome::UpstreamFault { retry_after },
         429 => Outcome::Throttled { retry_after },
@@ -191,13 +191,19 @@ fn from_page(page: &Page, presented: &RefreshToken) -> Outcome {
             _ => Outcome::Unrecognised,
         };
     }
-    if page.login_form {
+    if shows_sign_in(page) {
         Outcome::Expired
     } else if page.end == PageEnd::Broken {
         Outcome::Unreachable
     } else {
         Outcome::Unrecognised
     }
+}
+
+/// Whether a page is upstream's login page. A part of one proves nothing, nor does one that sets a token in a way
+/// that we can't read: a live session's page may hold such a form, too.
+fn shows_sign_in(page: &Page) -> bool {
+    page.login_form && page.end == PageEnd::Complete && !page.sets_token
 }
 
 /// Whether a redirect stays on upstream's own host (or one under it) and leads to where one signs in or out.
@@ -251,6 +257,7 @@ mod tests {
         Page {
             refresh_token: token.map(str::to_owned),
             fingerprint: Some("print".to_owned()),
+            sets_token: token.is_some(),
             login_form,
             end,
             bytes: 100,
@@ -320,10 +327,29 @@ mod tests {
             Some(&page(None, false, PageEnd::Broken)),
             OutcomeCode::Unreachable,
         );
+        for end in [PageEnd::TooLarge, PageEnd::Unreadable] {
+            for login_form in [false, true] {
+                check(
+                    status(200),
+                    Some(&page(None, login_form, end)),
+                    OutcomeCode::Unrecognised,
+                );
+            }
+        }
         check(
             status(200),
-            Some(&page(None, false, PageEnd::TooLarge)),
-            OutcomeCode::Unrecognised,
+            Some(&page(None, true, PageEnd::Broken)),
+            OutcomeCode::Unreachable,
+        );
+        let computed = Page {
+            sets_token: true,
+            ..page(None, true, PageEnd::Complete)
+        };
+        check(status(200), Some(&computed), OutcomeCode::Unrecognised);
+        check(
+            status(403),
+            Some(&page(None, true, PageEnd::Broken)),
+            OutcomeCode::Refused,
         );
         check(status(401), None, OutcomeCode::Expired);
         check(

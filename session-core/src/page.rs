@@ -62,6 +62,8 @@ pub struct Page {
     pub refresh_token: Option<String>,
     /// The value of the last complete call for the key `fingerprint`, unchecked.
     pub fingerprint: Option<String>,
+    /// Whether a call for the key `refreshToken` was begun, even if its value can't be read.
+    pub sets_token: bool,
     /// Whether it has the fields of upstream's login form.
     pub login_form: bool,
     /// How it ended.
@@ -76,6 +78,7 @@ impl fmt::Debug for Page {
             .debug_struct("Page")
             .field("refresh_token", &self.refresh_token.is_some())
             .field("fingerprint", &self.fingerprint.is_some())
+            .field("sets_token", &self.sets_token)
             .field("login_form", &self.login_form)
             .field("end", &self.end)
             .field("bytes", &self.bytes)
@@ -185,7 +188,8 @@ impl PageReader {
         Page {
             refresh_token: finds.refresh_token.take(),
             fingerprint: finds.fingerprint.take(),
-            login_form: finds.mail_field && finds.password_field,
+            sets_token: finds.sets_token,
+            login_form: finds.fields.are_both_there(),
             end: self.end.unwrap_or(natural),
             bytes: self.bytes,
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{due, time::Timestamp};
+use crate::{due, outcome::OutcomeCode, time::Timestamp};
 
 /// How a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,14 +123,14 @@ impl StoredStatus {
     /// What its owner is told. A manual refresh is possible once `pause` has passed since the last attempt.
     pub fn to_refresh_status(&self, pause: Duration, now: Timestamp) -> RefreshStatus {
         let due = self.next_refresh_at.is_some_and(|due| due <= now);
-        let held_back = self.last_error.as_deref() == Some("throttled") && !due;
+        let held_back = self.last_error.as_deref() == Some(OutcomeCode::Throttled.as_str()) && !due;
         let rested = self.last_attempt_at.is_none_or(|last| now.since(last) >= pause);
         RefreshStatus {
             session_id: self.id.clone(),
             last_refresh_date: self.last_refresh_date,
             next_refresh_due: self.next_refresh_at,
-            needs_refresh: self.state != State::Expired && (due || self.last_error.is_some()),
-            can_refresh: self.state != State::Expired && !self.leased && rested && !held_back,
+            needs_refresh: self.is_usable() && (due || self.last_error.is_some()),
+            can_refresh: self.is_usable() && !self.leased && rested && !held_back,
             is_refreshing: self.leased,
             refresh_count: self.refresh_count,
             state: self.state,
@@ -139,11 +139,16 @@ impl StoredStatus {
         }
     }
 
+    /// Whether anything but a new sign-in can help it.
+    fn is_usable(&self) -> bool {
+        self.state != State::Expired && self.last_error.as_deref() != Some(OutcomeCode::Unusable.as_str())
+    }
+
     /// Whether the session can be used, and what its owner should do.
     pub fn to_session_check(&self, pause: Duration, now: Timestamp) -> SessionCheck {
         let status = self.to_refresh_status(pause, now);
         let valid_until = due::valid_until(self.created_at, self.signed_in_at, self.last_refresh_date);
-        let session_valid = self.state != State::Expired && now < valid_until;
+        let session_valid = self.is_usable() && now < valid_until;
         let recommendation = match (session_valid, status.needs_refresh) {
             (false, _) => Recommendation::Login,
             (true, true) => Recommendation::Refresh,
@@ -240,6 +245,7 @@ mod tests {
                 false,
                 Recommendation::Login,
             ),
+            (json!({"lastError": "unusable"}), false, Recommendation::Login),
             (json!({"lastRefreshDate": null}), false, Recommendation::Login),
             (
                 json!({"lastRefreshDate": null, "signedInAt": week_ago + 200_000_000}),
@@ -269,6 +275,7 @@ mod tests {
             (json!({}), true),
             (json!({"leased": true}), false),
             (json!({"state": "expired"}), false),
+            (json!({"lastError": "unusable"}), false),
             (json!({"lastAttemptAt": 1_766_731_590_000_i64}), false),
             (json!({"lastError": "throttled"}), false),
             (

@@ -76,8 +76,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  fresh_until timestamptz := now() + make_interval(secs => coalesce(
-    (select policy.interval_seconds from public.refresh_policy policy), 1200));
+  interval_seconds float8 := coalesce((select policy.interval_seconds from public.refresh_policy policy), 1200);
+  -- As after a refresh (due.rs): jitter, and a minute for the cron.
+  fresh_until timestamptz := now() + make_interval(secs =>
+    least(interval_seconds * (0.80 + 0.15 * random()), greatest(interval_seconds - 60, 0)));
 begin
   if tg_op = 'INSERT' then
     new.signed_in_at := coalesce(new.signed_in_at, now());

@@ -121,7 +121,8 @@ begin
     else 'claimed'
   end;
 
-  if result = 'claimed' then
+  -- The same lease once more keeps its fence: the holder may be at work under it already.
+  if result = 'claimed' and coalesce(session.lease_expires_at <= clock_timestamp(), true) then
     update public.auth_sessions target
     set lease_holder = p_holder,
         lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds),
@@ -141,12 +142,12 @@ begin
 end
 $$;
 
--- Writes what came of claimed sessions: token, cookies and tracking in one statement, and only where the lease is
--- still the caller's. May be repeated: an entry that is written already is told as such.
+-- The one statement that writes what came of claimed sessions: token, cookies and tracking, and only where the lease
+-- is still the caller's. May be repeated: an entry that is written already is told as such. Called by finish_sessions.
 --
 -- p_results: [{"id", "fence", "kind": "refreshed" | "failed" | "expired" | "released", "outcome", "token",
 -- "cookies", "fingerprint", "nextInSeconds", "upstreamStatus", "durationMs", "tries"}, …], each session once.
-create or replace function public.finish_sessions(
+create or replace function public.finish_together(
   p_holder uuid, p_run_id uuid, p_trigger text, p_results jsonb
 ) returns jsonb
 language plpgsql
@@ -155,15 +156,6 @@ as $$
 declare
   answers jsonb;
 begin
-  if exists (
-    select from jsonb_to_recordset(p_results) as entry (kind text, outcome text, "nextInSeconds" float8)
-    where coalesce(entry.kind not in ('refreshed', 'failed', 'expired', 'released'), true)
-      or (entry.kind <> 'released' and entry.outcome is null)
-      or (entry.kind in ('refreshed', 'failed') and entry."nextInSeconds" is null)
-  ) then
-    raise exception 'an entry lacks its kind, its outcome or its next time' using errcode = '22023';
-  end if;
-
   -- In the order of their ids, so that two finishes never wait for each other.
   perform from public.auth_sessions session
   where session.id in (select entry.id from jsonb_to_recordset(p_results) as entry (id uuid))
@@ -231,7 +223,7 @@ begin
   ), told as (
     select entry.id, entry.fence, numbered.position,
       written.status as written_status,
-      public.session_status_json(session) as standing_status,
+      case when session.id is not null then public.session_status_json(session) end as standing_status,
       earlier.session_id is not null as written_before
     from jsonb_array_elements(p_results) with ordinality as numbered (entry_json, position)
     cross join lateral jsonb_to_record(numbered.entry_json) as entry (id uuid, fence bigint)
@@ -252,7 +244,60 @@ begin
   from told;
 
   perform set_config('keepalive.finishing', 'off', true);
-  return jsonb_build_object('now', public.to_millis(now()), 'results', coalesce(answers, '[]'));
+  return coalesce(answers, '[]');
+end
+$$;
+
+-- Writes one entry by itself. A fingerprint that another of the user's rows took in this moment is left out; whatever
+-- else the table refuses costs this entry alone.
+create or replace function public.finish_alone(
+  p_holder uuid, p_run_id uuid, p_trigger text, p_entry jsonb
+) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return public.finish_together(p_holder, p_run_id, p_trigger, jsonb_build_array(p_entry)) -> 0;
+exception
+  when unique_violation then
+    if p_entry ? 'fingerprint' then
+      return public.finish_alone(p_holder, p_run_id, p_trigger, p_entry - 'fingerprint');
+    end if;
+    return jsonb_build_object('id', p_entry -> 'id', 'result', 'refused');
+  when others then
+    return jsonb_build_object('id', p_entry -> 'id', 'result', 'refused');
+end
+$$;
+
+-- Writes all entries in one statement; where one of them can't be written, each by itself, so that it doesn't take
+-- the tokens of its neighbours with it. Called by the Worker.
+create or replace function public.finish_sessions(
+  p_holder uuid, p_run_id uuid, p_trigger text, p_results jsonb
+) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  answers jsonb;
+begin
+  if exists (
+    select from jsonb_to_recordset(p_results) as entry (id uuid, kind text, outcome text, "nextInSeconds" float8)
+    where entry.id is null
+      or coalesce(entry.kind not in ('refreshed', 'failed', 'expired', 'released'), true)
+      or (entry.kind <> 'released' and entry.outcome is null)
+      or (entry.kind in ('refreshed', 'failed') and entry."nextInSeconds" is null)
+  ) then
+    raise exception 'an entry lacks its id, its kind, its outcome or its next time' using errcode = '22023';
+  end if;
+
+  begin
+    answers := public.finish_together(p_holder, p_run_id, p_trigger, p_results);
+  exception when others then
+    select coalesce(jsonb_agg(public.finish_alone(p_holder, p_run_id, p_trigger, numbered.entry) order by numbered.position), '[]')
+    into answers
+    from jsonb_array_elements(p_results) with ordinality as numbered (entry, position);
+  end;
+  return jsonb_build_object('now', public.to_millis(now()), 'results', answers);
 end
 $$;
 
@@ -312,7 +357,8 @@ begin
     select old.session_id, old.fence from public.refresh_attempts old
     where old.finished_at < now() - make_interval(days => p_retention_days)
     order by old.finished_at
-    limit 1000);
+    -- More than a run of this size adds, so that the history shrinks.
+    limit greatest(1000, 2 * coalesce((p_summary ->> 'claimed')::integer, 0)));
   delete from public.refresh_runs run
   where run.id in (
     select old.id from public.refresh_runs old

@@ -16,6 +16,8 @@ declare
     'public.note_sign_in()',
     'public.claim_due_sessions(uuid, text, uuid, integer, integer, integer)',
     'public.claim_session(text, uuid, uuid, integer, integer, integer)',
+    'public.finish_together(uuid, uuid, text, jsonb)',
+    'public.finish_alone(uuid, uuid, text, jsonb)',
     'public.finish_sessions(uuid, uuid, text, jsonb)',
     'public.session_status(text, uuid)',
     'public.due_sessions_count(integer)',

@@ -84,6 +84,7 @@ pub(super) struct Calls {
     at: At,
     value: String,
     waiting: Option<Waiting>,
+    sets_token: bool,
 }
 
 impl Calls {
@@ -92,7 +93,13 @@ impl Calls {
             at: At::Outside { free: true },
             value: String::new(),
             waiting: None,
+            sets_token: false,
         }
+    }
+
+    /// Whether a call that sets the token was begun, whatever came of it.
+    pub(super) const fn sets_token(&self) -> bool {
+        self.sets_token
     }
 
     /// Takes a token; `depth` is the nesting before it. Answers a call that it completes.
@@ -118,6 +125,7 @@ impl Calls {
             self.at = At::Outside { free: true };
         }
         self.at = self.next(token).unwrap_or_else(|| self.anew(token));
+        self.sets_token |= matches!(self.at, At::KeyComma(Key::RefreshToken));
         None
     }
 

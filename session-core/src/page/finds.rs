@@ -16,13 +16,26 @@ use super::{
 pub(super) struct Finds {
     pub(super) refresh_token: Option<String>,
     pub(super) fingerprint: Option<String>,
-    pub(super) mail_field: bool,
-    pub(super) password_field: bool,
+    /// A call that sets the token was begun.
+    pub(super) sets_token: bool,
+    pub(super) fields: LoginFields,
     pub(super) recent: Recent,
     script: Option<Script>,
     script_bytes: u64,
     /// The element at hand is inside of a `<template>`.
     inert: bool,
+}
+
+/// The fields of upstream's login form.
+pub(super) struct LoginFields {
+    mail: bool,
+    password: bool,
+}
+
+impl LoginFields {
+    pub(super) const fn are_both_there(&self) -> bool {
+        self.mail && self.password
+    }
 }
 
 /// What happened since last asked.
@@ -79,8 +92,11 @@ impl Finds {
         Self {
             refresh_token: None,
             fingerprint: None,
-            mail_field: false,
-            password_field: false,
+            sets_token: false,
+            fields: LoginFields {
+                mail: false,
+                password: false,
+            },
             recent: Recent::Nothing,
             script: None,
             script_bytes,
@@ -120,6 +136,7 @@ impl Finds {
                 Key::Fingerprint => self.fingerprint = Some(value),
             }
         }
+        self.sets_token |= script.lexer.sets_token();
         if chunk.last_in_text_node() {
             self.end_script();
         }
@@ -137,8 +154,8 @@ impl Finds {
             return;
         }
         match element.get_attribute("name").as_deref() {
-            Some("mail") => self.mail_field = true,
-            Some("pw") => self.password_field = true,
+            Some("mail") => self.fields.mail = true,
+            Some("pw") => self.fields.password = true,
             _ => {}
         }
     }

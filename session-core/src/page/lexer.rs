@@ -124,6 +124,11 @@ impl Lexer {
         self.found.take()
     }
 
+    /// Whether a call that sets the token was begun.
+    pub(super) fn sets_token(&self) -> bool {
+        self.calls.sets_token()
+    }
+
     pub(super) fn give_up(&mut self) {
         self.mode = Mode::GivenUp;
     }

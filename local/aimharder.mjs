@@ -63,6 +63,13 @@ class Session {
     this.#fault = undefined;
   }
 
+  /** Keeps callers waiting until the answer, a function, is called. */
+  hold() {
+    let release;
+    this.held = new Promise((resolve) => (release = resolve));
+    return release;
+  }
+
   nextAnswer() {
     const fault = this.#fault;
     if (!fault) return { name: "refreshed" };
@@ -193,7 +200,7 @@ class Site {
     const route = `${request.method} ${exchange.url.pathname}`;
     if (route === "GET /setrefresh" && hasBoth(exchange.query)) return this.#refresh(exchange);
     if (route === "POST /api/tokenUpdate") return this.#update(exchange);
-    if (route === "GET /") return exchange.send(200, this.#overview(), { "Content-Type": "application/json" });
+    if (route === "GET /" && !request.headers.cookie) return exchange.send(200, this.#overview(), { "Content-Type": "application/json" });
     this.unexpected.push(`${route} ${Object.keys(exchange.query)}`);
     exchange.send(501, "nobody should ask this\n");
   }
@@ -225,6 +232,7 @@ class Site {
     if (!/^Mozilla\/5\.0 /.test(exchange.request.headers["user-agent"] ?? "")) return exchange.send(403, firewallPage);
     const session = this.#find(exchange);
     if (session?.latencyMs) await sleep(session.latencyMs);
+    await session?.held;
     const { name, options } =
       session?.alive && session.accepts(exchange.query.token) ? session.nextAnswer() : { name: this.expired };
     exchange.record.answer = name;
@@ -256,7 +264,8 @@ class Site {
       answer,
       status,
     }));
-    return JSON.stringify({ sessions, lastRequests: last }, null, 2);
+    const { unexpected, violations } = this;
+    return JSON.stringify({ sessions, lastRequests: last, unexpected, violations }, null, 2);
   }
 
   /** Throws if anything happened that must not. */

@@ -18,13 +18,13 @@ const SOURCES = [
   "local/build.mjs",
 ];
 
-/** Builds the Worker into edge-worker/build. */
-export async function build() {
+/** Builds the Worker into edge-worker/build. `packages: false`: see setup. */
+export async function build(options) {
   const stamp = path.join(OUTPUT, "made-from");
   const key = fingerprint();
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === key) return;
   rmSync(stamp, { force: true });
-  const { environment, workerBuild, toolchain } = await setup();
+  const { environment, workerBuild, toolchain } = await setup(options);
   const say = (text) => console.log(`[build] ${text}`);
   await run(workerBuild, ["--release"], {
     say,
@@ -58,4 +58,5 @@ function filesOf(source) {
     .flatMap((name) => filesOf(`${source}/${name}`));
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await asProgram(build);
+// As a program it is wrangler's build step.
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await asProgram(() => build({ packages: false }));

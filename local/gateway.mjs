@@ -7,7 +7,7 @@ import http from "node:http";
  * `keys` maps each accepted API key to the token that PostgREST gets for it. `target()` is PostgREST's port.
  *
  * Faults: `gateway.fail((call) => fault)`, asked for each call (`{ method, path, body, count }`), answers undefined
- * or one of: `{ reset: true }`, `{ hang: true }`, `{ delay: ms }`, `{ status, html }`, `{ status, json }`,
+ * or one of: `{ reset: true }`, `{ hang: true }`, `{ delay: ms }`, `{ status, html }`, `{ status, json, location }`,
  * `{ loseResponse: "reset" | "html" }` (PostgREST works and commits, its answer is lost).
  */
 export async function startGateway({ port = 0, keys, target }) {
@@ -36,6 +36,7 @@ async function serve(request, response, gateway, keys, target) {
   if (fault?.reset) return request.socket.destroy();
   if (fault?.hang) return;
   if (fault?.html) return answer(response, fault.status, "text/html", fault.html);
+  if (fault?.location) response.setHeader("location", fault.location);
   if (fault?.json) return answerJson(response, fault.status, fault.json);
   if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
   forward({ request, response, body, token: keys.get(request.headers.apikey), target, lose: fault?.loseResponse });

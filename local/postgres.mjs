@@ -21,12 +21,17 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import pg from "pg";
-import { freePort, start, stop, until } from "./processes.mjs";
+import { assertFree, freePort, processes, start, stop, until } from "./processes.mjs";
 
 const PASSWORD = "postgres"; // The Supabase CLI's local default, published; loopback only.
 const asRoot = process.getuid?.() === 0;
 // The user `nobody`: exists everywhere, owns nothing.
 const identity = asRoot ? { uid: 65534, gid: 65534 } : {};
+
+const temporaryFolders = new Set();
+process.on("exit", () => {
+  for (const folder of temporaryFolders) rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+});
 
 /**
  * Starts PostgreSQL on loopback. Without `dataDir` the data live in a temporary folder and end with `stop()`.
@@ -37,9 +42,11 @@ export async function startPostgres({ dataDir, port = 0, fast = false, log = () 
   const temporary = !dataDir;
   const data = path.join(temporary ? mkdtempSync(path.join(tmpdir(), "keepalive-pg-")) : reachable(dataDir), "data");
   if (temporary) give(path.dirname(data));
+  if (temporary) temporaryFolders.add(path.dirname(data));
+  await endOrphan(data);
+  if (port) await assertFree(port, "PostgreSQL", "DATABASE_PORT");
   const listenOn = port || (await freePort());
   if (!existsSync(path.join(data, "PG_VERSION"))) initialise(binaries, data);
-  await endOrphan(data);
   let server;
 
   const startServer = async () => {
@@ -62,7 +69,9 @@ export async function startPostgres({ dataDir, port = 0, fast = false, log = () 
     stopServer,
     async stop() {
       await stopServer();
-      if (temporary) rmSync(path.dirname(data), { recursive: true, force: true });
+      if (!temporary) return;
+      rmSync(path.dirname(data), { recursive: true, force: true });
+      temporaryFolders.delete(path.dirname(data));
     },
   };
 }
@@ -96,9 +105,14 @@ async function findBinaries() {
   if (!asRoot || isReachable(home)) return import(pathToFileURL(entry).href);
   const { version } = JSON.parse(readFileSync(path.join(home, "package.json"), "utf8"));
   const copy = path.join(tmpdir(), `keepalive-postgres-${version}`);
-  if (!existsSync(copy)) copyWhole(path.join(home, "native"), copy);
   const binary = (program) => path.join(copy, "bin", program);
-  return { postgres: binary("postgres"), initdb: binary("initdb") };
+  const found = { postgres: binary("postgres"), initdb: binary("initdb") };
+  const isWhole = Object.values(found).every((file) => existsSync(file)) && statSync(copy).uid === 0;
+  if (!isWhole) {
+    rmSync(copy, { recursive: true, force: true });
+    copyWhole(path.join(home, "native"), copy);
+  }
+  return found;
 }
 
 /** Copies a folder so that it is there either whole or not at all. */
@@ -149,17 +163,10 @@ async function endOrphan(data) {
   const file = path.join(data, "postmaster.pid");
   if (!existsSync(file)) return;
   const [pid, folder] = readFileSync(file, "utf8").split("\n");
-  if (folder !== data || !isPostgres(Number(pid))) return;
+  const isPostgres = ({ pid: at, command }) => at === Number(pid) && command.includes("postgres");
+  if (folder !== data || !processes().some(isPostgres)) return;
   process.kill(Number(pid), "SIGINT");
   await until(() => !existsSync(file), { problem: `An earlier PostgreSQL (process ${pid}) does not end.` });
-}
-
-function isPostgres(pid) {
-  try {
-    return execFileSync("ps", ["-o", "command=", "-p", String(pid)], { encoding: "utf8" }).includes("postgres");
-  } catch {
-    return false;
-  }
 }
 
 async function canConnect(port) {

@@ -1,6 +1,6 @@
 // Child processes that never outlive this one.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -11,6 +11,11 @@ process.on("exit", () => {
   for (const child of running) kill(child, "SIGKILL");
 });
 
+// A program without a way of its own to end, such as a file of tests, would die of these without an `exit`.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.on(signal, () => process.listenerCount(signal) === 1 && process.exit(130));
+}
+
 /** Starts a program; `log` gets each line that it prints. With `group`, it leads a process group of its own. */
 export function start(command, args, { log = () => {}, group = false, ...options } = {}) {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: group, ...options });
@@ -19,7 +24,11 @@ export function start(command, args, { log = () => {}, group = false, ...options
   child.ended = new Promise((resolve) => {
     child.once("error", (error) => resolve({ error }));
     child.once("exit", (code, signal) => resolve({ code, signal }));
-  }).finally(() => running.delete(child));
+  }).finally(() => {
+    running.delete(child);
+    // A leader that died by itself may have left its group behind.
+    if (group) kill(child, "SIGKILL");
+  });
   for (const stream of [child.stdout, child.stderr]) onLines(stream, log);
   return child;
 }
@@ -31,7 +40,6 @@ export async function stop(child, { signal = "SIGINT", patience = 5000 } = {}) {
   const timer = setTimeout(() => kill(child, "SIGKILL"), patience);
   await child.ended;
   clearTimeout(timer);
-  if (child.ownGroup) kill(child, "SIGKILL");
 }
 
 function kill(child, signal) {
@@ -41,6 +49,20 @@ function kill(child, signal) {
   } catch {
     // It has ended already.
   }
+}
+
+/** What runs on this machine: `{ pid, parent, group, command }` for each process. */
+export function processes() {
+  const list = execFileSync("ps", ["-A", "-ww", "-o", "pid=,ppid=,pgid=,stat=,args="], { encoding: "utf8" });
+  const rows = list.split("\n").map((line) => line.match(/^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s(.*)$/));
+  return rows
+    .filter((row) => row && !row[4].startsWith("Z"))
+    .map(([, pid, parent, group, , command]) => ({
+      pid: Number(pid),
+      parent: Number(parent),
+      group: Number(group),
+      command,
+    }));
 }
 
 export function onLines(stream, handle) {

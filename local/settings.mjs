@@ -10,7 +10,6 @@ const WORKER_SETTINGS = [
   "SUPABASE_URL",
   "SUPABASE_SERVICE_ROLE_KEY",
   "SUPABASE_JWT_SECRET",
-  "JWKS_URL",
   "INTERNAL_API_KEY",
   "INTERNAL_API_KEY_PREVIOUS",
   "REFRESH_CRON_ENABLED",
@@ -20,13 +19,13 @@ const WORKER_SETTINGS = [
   "SUBREQUEST_LIMIT",
   "HISTORY_RETENTION_DAYS",
   "ALLOWED_ORIGINS",
-  "ALERT_WEBHOOK_URL",
 ];
 
 const DEFAULT_PORTS = { WORKER_PORT: 8787, SUPABASE_PORT: 54321, DATABASE_PORT: 54322, AIMHARDER_PORT: 8799 };
 
 /** Reads everything that the user gave: `{ given: {name: text}, ports: {name: number}, state: folder }`. */
-export function readSettings(environment = process.env, file = ".dev.vars") {
+export function readSettings(environment = process.env) {
+  const file = environment.DEV_VARS_FILE || path.join(import.meta.dirname, "..", ".dev.vars");
   const fromFile = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
   const lookup = (name) => environment[name] || fromFile[name] || undefined;
   const given = Object.fromEntries(WORKER_SETTINGS.map((name) => [name, lookup(name)]).filter(([, text]) => text));

@@ -2,7 +2,7 @@
 // it runs before `npm ci`.
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { run } from "./run.mjs";
@@ -14,11 +14,14 @@ const WORKER_BUILD = "0.8.7";
 
 export const say = (text) => console.log(`[setup] ${text}`);
 
-/** Does all that is missing. Answers what a build needs: `{ toolchain, environment }`. */
-export async function setup() {
+/**
+ * Does all that is missing. Answers what a build needs: `{ toolchain, environment }`. `packages: false` leaves npm's
+ * alone: what is started by one of them must not replace it under its feet.
+ */
+export async function setup({ packages = true } = {}) {
   mkdirSync(TOOLS, { recursive: true });
   checkPrerequisites();
-  await installPackages();
+  if (packages) await installPackages();
   const toolchain = await wasmToolchain(TOOLS, say);
   const wasmBindgen = await buildWasmBindgen();
   const workerBuild = await installWorkerBuild();
@@ -53,13 +56,21 @@ function checkPrerequisites() {
       'A C linker is missing: install one (on Debian "apt-get install gcc libc6-dev"), then run this again.',
     );
   }
+  if (!output("ps", ["-p", String(process.pid)])) {
+    throw new Error('The program ps is missing: install it (on Debian "apt-get install procps"), then run this again.');
+  }
 }
 
 async function installPackages() {
   const lock = readFileSync(path.join(ROOT, "package-lock.json"));
-  await once("npm", createHash("sha256").update(lock).digest("hex"), path.join(ROOT, "node_modules"), () =>
+  const node = path.join(ROOT, "node_modules", ".bin", "node");
+  const works = () => output(node, ["--version"]).startsWith("v");
+  await once("npm", createHash("sha256").update(lock).digest("hex"), works, () =>
     run("npm", ["ci", "--no-audit", "--no-fund"], { say, what: "npm ci", cwd: ROOT }),
   );
+  if (!works()) {
+    throw new Error('npm installed no working Node: allow install scripts ("npm config get ignore-scripts"), then run this again.');
+  }
 }
 
 async function buildWasmBindgen() {
@@ -75,7 +86,7 @@ async function buildWasmBindgen() {
   const source = createHash("sha256")
     .update(readFileSync(path.join(home, "src", "main.rs")))
     .digest("hex");
-  await once("wasm-bindgen", `${tool} ${source}`, binary, async () => {
+  await once("wasm-bindgen", `${tool} ${source}`, () => existsSync(binary), async () => {
     const environment = { CARGO_TARGET_DIR: target };
     await run(realCargo(), ["build", "--locked"], { say, what: "build wasm-bindgen", cwd: home, environment });
     mkdirSync(path.dirname(binary), { recursive: true });
@@ -91,7 +102,7 @@ async function installWorkerBuild() {
     "--config",
     `patch.crates-io.${name}.path="${path.join(import.meta.dirname, "stubs", name)}"`,
   ];
-  await once("worker-build", WORKER_BUILD, binary, () =>
+  await once("worker-build", WORKER_BUILD, () => existsSync(binary), () =>
     // A debug build: compiling it takes a third of the time, and it does little itself.
     run(
       realCargo(),
@@ -121,11 +132,12 @@ async function installWorkerBuild() {
   return binary;
 }
 
-/** Runs a step unless its result is there and was made from the same input. */
-async function once(name, key, result, step) {
+/** Runs a step unless its result `isThere` and was made from the same input, for this kind of machine. */
+async function once(name, input, isThere, step) {
   const stamp = path.join(TOOLS, `${name}.done`);
-  const done = existsSync(stamp) && readFileSync(stamp, "utf8") === key;
-  if (done && existsSync(result)) return;
+  const key = `${process.platform}-${process.arch} ${input}`;
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === key && isThere()) return;
+  rmSync(stamp, { force: true });
   await step();
   writeFileSync(stamp, key);
 }

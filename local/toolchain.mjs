@@ -41,7 +41,9 @@ export async function wasmToolchain(tools, say) {
 
 function hasTarget() {
   const folder = output("rustc", ["--target", TARGET, "--print", "target-libdir"]);
-  return Boolean(folder) && existsSync(folder) && readdirSync(folder).some((file) => file.startsWith("libcore-"));
+  const files = folder && existsSync(folder) ? readdirSync(folder) : [];
+  // Both: an interrupted download can leave one.
+  return ["libcore-", "libstd-"].every((start) => files.some((file) => file.startsWith(start)));
 }
 
 async function addByRustup(say) {
@@ -78,11 +80,23 @@ async function assembleDebian(home, say) {
 async function unpack(half, root, say) {
   const packages = path.join(half, "packages");
   mkdirSync(packages);
-  const runtime = () => dependency("libstd-rust-web-dev", "libstd-rust-web-");
-  if (!runtime() && process.getuid?.() === 0) await run("apt-get", ["update", "-qq"], { say, what: "apt-get update" });
-  const libstd = runtime();
-  if (!libstd)
+  try {
+    await download(packages, say);
+  } catch {
+    // No list of packages yet, or one that names versions long gone.
+    if (process.getuid?.() === 0) await run("apt-get", ["update", "-qq"], { say, what: "apt-get update" });
+    await download(packages, say);
+  }
+  for (const file of readdirSync(packages)) {
+    await run("dpkg-deb", ["-x", path.join(packages, file), root], { say, what: `unpack ${file.split("_")[0]}` });
+  }
+}
+
+async function download(folder, say) {
+  const libstd = dependency("libstd-rust-web-dev", "libstd-rust-web-");
+  if (!libstd) {
     throw new Error('Debian\'s package rustc-web is not to be had: run "apt-get update" as root, then this again.');
+  }
   const names = [
     "rustc-web",
     libstd,
@@ -91,10 +105,7 @@ async function unpack(half, root, say) {
     "rust-web-clippy",
     dependency(libstd, "libllvm"),
   ];
-  await run("apt-get", ["download", "-qq", ...names], { say, what: "download Debian's Rust", cwd: packages });
-  for (const file of readdirSync(packages)) {
-    await run("dpkg-deb", ["-x", path.join(packages, file), root], { say, what: `unpack ${file.split("_")[0]}` });
-  }
+  await run("apt-get", ["download", "-qq", ...names], { say, what: "download Debian's Rust", cwd: folder });
 }
 
 function dependency(name, prefix) {
@@ -126,6 +137,8 @@ async function checkCompiler(rustc, say) {
   if (process.getuid?.() !== 0) {
     throw new Error(`Debian's Rust lacks libraries: run "apt-get install ${llvm}" as root, then this again.`);
   }
+  // An installation that was interrupted earlier has to be brought to its end first.
+  await run("dpkg", ["--configure", "-a"], { say, what: "finish earlier installations" });
   await run("apt-get", ["install", "-y", "-qq", llvm], { say, what: "install what LLVM needs" });
   if (!output(rustc, ["--version"])) throw new Error("Debian's Rust does not start.");
 }

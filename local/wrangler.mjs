@@ -1,6 +1,6 @@
 // The Worker under `wrangler dev`, in a process group of its own so that nothing of it outlives us.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { start, stop, until } from "./processes.mjs";
 
@@ -11,13 +11,20 @@ const CRON = encodeURIComponent("* * * * *");
 export async function startWrangler({ port, settings, state, log }) {
   const wrangler = path.join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
   const args = ["dev", "--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
-  args.push("--env-file", writeSettings(settings, state), "--persist-to", path.join(state, "wrangler"));
+  const settingsFile = writeSettings(settings, state);
+  args.push("--env-file", settingsFile, "--persist-to", path.join(state, "wrangler"));
   const environment = {
     ...process.env,
     CI: "true",
+    // Nothing is fetched from or sent to Cloudflare, nor is npm asked for a newer wrangler.
     WRANGLER_SEND_METRICS: "false",
+    WRANGLER_HIDE_BANNER: "true",
     CLOUDFLARE_CF_FETCH_ENABLED: "false",
+    // The Worker gets the settings file, all of it and nothing else.
+    CLOUDFLARE_INCLUDE_PROCESS_ENV: "false",
+    CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: "true",
   };
+  delete environment.CLOUDFLARE_ENV;
   const last = [];
   const keep = (line) => {
     last.push(line);
@@ -40,8 +47,12 @@ export async function startWrangler({ port, settings, state, log }) {
   });
   return {
     url,
+    group: child.pid,
     ended: child.ended,
-    stop: () => stop(child, { patience: 8000 }),
+    async stop() {
+      await stop(child, { patience: 8000 });
+      rmSync(settingsFile, { force: true });
+    },
     /** What Cloudflare's cron trigger does. By POST: wrangler's proxy repeats a GET that a crash cut off. */
     tick: () => fetch(`${url}/cdn-cgi/handler/scheduled?cron=${CRON}`, { method: "POST" }),
   };
@@ -52,12 +63,15 @@ function writeSettings(settings, state) {
   const file = path.join(state, "worker.env");
   mkdirSync(path.dirname(file), { recursive: true });
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${quote(name, value)}\n`);
+  // Anew, since the mode of a file that is there would stay.
+  rmSync(file, { force: true });
   writeFileSync(file, lines.join(""), { mode: 0o600 });
   return file;
 }
 
+/** wrangler expands `$NAME` whatever the quotes, and `\n` within double ones. */
 function quote(name, value) {
-  const mark = ["'", '"', "`"].find((candidate) => !value.includes(candidate));
+  const mark = ["'", "`"].find((candidate) => !value.includes(candidate));
   if (!mark || /[\r\n]/.test(value)) throw new Error(`${name} holds characters that a settings file can't.`);
-  return `${mark}${value}${mark}`;
+  return `${mark}${value.replaceAll("$", "\\$")}${mark}`;
 }

@@ -1,9 +1,9 @@
 // Whoever wants a session refreshed, and however many at once: one call to upstream, and nothing of it lost.
 
 import assert from "node:assert/strict";
-import { after, before, beforeEach, test } from "node:test";
+import { after, afterEach, before, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { as, startWorld } from "./support/world.mjs";
+import { as, INTERNAL_KEY, startWorld } from "./support/world.mjs";
 
 let world;
 let other;
@@ -13,7 +13,8 @@ before(async () => {
   other = await world.startWorker();
 });
 beforeEach(() => world.reset());
-after(() => world.stop());
+afterEach(() => world.check());
+after(() => world?.stop());
 
 const WIDE = { timeout: 60_000 };
 const refresh = (worker = world.worker, options = {}) =>
@@ -29,23 +30,26 @@ test("50 parallel refreshes of one session make one upstream call, and all get i
   assert.equal(answers.filter((answer) => !answer.body.reused).length, 1);
   assert.equal(new Set(answers.map((answer) => answer.body.lastRefreshDate)).size, 1);
   assert.equal(await world.isInStep(session), true);
-  world.site.assertClean();
 });
 
 test("cron and user at once make one upstream call (hazards 5 and 6)", WIDE, async () => {
   for (const first of ["cron", "user"]) {
     await world.reset();
     const session = await world.signIn({ due: true });
+    const release = session.hold();
     const works = { cron: () => world.worker.tick(), user: () => refresh(other) };
     const second = first === "cron" ? "user" : "cron";
     const leading = works[first]();
     await world.until(() => session.calls.length > 0, "upstream was not asked");
+    const claims = () => world.supabase.gateway.calls.filter(({ path }) => /claim_(due_)?session/.test(path)).length;
+    const claimed = claims();
     const results = { [first]: leading, [second]: works[second]() };
+    await world.until(() => claims() > claimed, "the second did not try");
+    release();
     assert.equal((await results.user).status, 200, first);
     await results.cron;
     assert.equal(session.calls.length, 1, first);
     assert.equal(await world.isInStep(session), true, first);
-    world.site.assertClean();
   }
 });
 
@@ -59,7 +63,6 @@ test("two overlapping runs share the work, and do none of it twice", WIDE, async
   assert.equal(one.body.refreshed + two.body.refreshed, sessions.length);
   for (const session of sessions) assert.equal(session.calls.length, 1);
   assert.ok(world.site.maxConcurrent > 6, "both worked at the same time");
-  world.site.assertClean();
 });
 
 test("a run waits for at most six upstream calls at once", WIDE, async () => {
@@ -70,12 +73,13 @@ test("a run waits for at most six upstream calls at once", WIDE, async () => {
 });
 
 test("one session's trouble doesn't touch or hold up another's", WIDE, async () => {
+  const worker = await world.startWorker({ REFRESH_TIMEOUT_SECONDS: "8" });
   const slow = await world.signIn({ email: "slow@example.com", due: true });
   slow.fail("hang");
   const sessions = [];
   for (let index = 0; index < 12; index += 1)
     sessions.push(await world.signIn({ email: `user${index}@example.com`, due: true }));
-  const run = world.worker.batch();
+  const run = worker.batch();
   const written = async () =>
     (await Promise.all(sessions.map((session) => world.row(session)))).every((row) => row.refresh_count === 1);
   await world.until(written, "the others wait for the slow one");
@@ -84,13 +88,15 @@ test("one session's trouble doesn't touch or hold up another's", WIDE, async () 
 });
 
 test("a lease that ran out is taken over, and the late writer is refused", WIDE, async () => {
-  const session = await world.signIn({ due: true, latencyMs: 900, rotation: "grace" });
+  const session = await world.signIn({ due: true, rotation: "grace" });
+  const release = session.hold();
   const run = world.worker.batch();
   await world.until(() => session.calls.length > 0, "upstream was not asked");
   // As if the first Worker had been asleep for as long as its lease.
   await world.set(session, { lease_expires_at: new Date(Date.now() - 1000) });
   await world.sql.query("select claim_session($1, null, gen_random_uuid(), 60, 0, 0)", ["ana@example.com"]);
   const taken = await world.row(session);
+  release();
   const { body } = await run;
   assert.equal(body.superseded, 1);
   assert.equal(body.refreshed, 0);
@@ -124,9 +130,11 @@ test("somebody else's refresh that takes too long is not waited for without end"
 test("a sign-in during a refresh wins", WIDE, async () => {
   const session = await world.signIn({ due: true });
   const renewed = world.site.createSession({ userId: session.userId });
+  const release = session.hold();
   const run = world.worker.batch();
   await world.until(() => session.calls.length > 0, "upstream was not asked");
   await world.set(session, { aimharder_token: renewed.token, aimharder_cookies: JSON.stringify(renewed.cookies) });
+  release();
   assert.equal((await run).body.superseded, 1);
   const row = await world.row(session);
   assert.equal(row.aimharder_token, renewed.token);
@@ -139,9 +147,11 @@ test("a sign-in during an expired session's refresh keeps the new session active
   const session = await world.signIn();
   session.fail("expired_401");
   const renewed = world.site.createSession({ userId: session.userId });
+  const release = session.hold();
   const answer = refresh();
   await world.until(() => session.calls.length > 0, "upstream was not asked");
   await world.set(session, { aimharder_token: renewed.token, aimharder_cookies: JSON.stringify(renewed.cookies) });
+  release();
   const { status, body } = await answer;
   assert.deepEqual([status, body.code], [503, "superseded"]);
   assert.equal((await world.row(session)).refresh_state, "active");
@@ -166,13 +176,37 @@ test("a sign-in revives an expired session, by the database itself", async () =>
 
 test("hazard 7: the work goes on when the user hangs up in the middle of it", WIDE, async () => {
   const session = await world.signIn();
+  const release = session.hold();
   const leaving = new AbortController();
   const call = refresh(world.worker, { signal: leaving.signal });
   await world.until(() => session.calls.length > 0, "upstream was not asked");
   leaving.abort();
   await assert.rejects(call);
+  release();
   await world.until(async () => (await world.row(session)).refresh_count === 1, "the refresh was dropped");
   assert.equal(await world.isInStep(session), true);
+});
+
+test("hazard 7: a run whose asker hung up winds up: what is under way is written, nothing else is begun", WIDE, async () => {
+  const sessions = [];
+  for (let index = 0; index < 30; index += 1) {
+    sessions.push(await world.signIn({ email: `user${index}@example.com`, due: true }));
+  }
+  const releases = sessions.map((session) => session.hold());
+  const leaving = new AbortController();
+  const headers = { "x-api-key": INTERNAL_KEY };
+  const call = world.worker.call("/api/internal/refresh-sessions", { method: "POST", headers, signal: leaving.signal });
+  await world.until(() => world.site.requests.length === 6, "upstream was not asked");
+  leaving.abort();
+  await assert.rejects(call);
+  for (const release of releases) release();
+  const { summary } = (await world.logged("run"))[0];
+  assert.equal(summary.refreshed + summary.released, summary.claimed);
+  assert.ok(summary.refreshed >= 6 && summary.refreshed < 30, `${summary.refreshed} refreshed`);
+  for (const session of sessions) {
+    assert.equal(await world.isInStep(session), true);
+    assert.equal((await world.row(session)).lease_holder, null);
+  }
 });
 
 test(
@@ -201,13 +235,22 @@ test(
     await heir.tick();
     assert.equal((await world.row(session)).refresh_count, 1);
     assert.equal(await world.isInStep(session), true);
-    world.site.assertClean();
     // The crash took every workerd of this process: start anew for what follows.
     await sleep(100);
     world.worker = heir;
     other = await world.startWorker();
   },
 );
+
+test("a user's claim that is asked for again keeps its fence", async () => {
+  await world.signIn();
+  const holder = crypto.randomUUID();
+  const claim = async () => {
+    const { rows } = await world.sql.query("select claim_session($1, null, $2, 60, 0, 0) as claim", ["ana@example.com", holder]);
+    return rows[0].claim.session.fence;
+  };
+  assert.equal(await claim(), await claim());
+});
 
 test("a second request within ten seconds of a success gets that result", async () => {
   const session = await world.signIn();

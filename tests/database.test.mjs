@@ -2,13 +2,14 @@
 // as success.
 
 import assert from "node:assert/strict";
-import { after, before, beforeEach, test } from "node:test";
+import { after, afterEach, before, beforeEach, test } from "node:test";
 import { as, startWorld } from "./support/world.mjs";
 
 let world;
 before(async () => (world = await startWorld()));
 beforeEach(() => world.reset());
-after(() => world.stop());
+afterEach(() => world.check());
+after(() => world?.stop());
 
 const WIDE = { timeout: 60_000 };
 const HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>";
@@ -49,7 +50,12 @@ test("hazard 9: a database that is away is an error for user, job and cron, neve
     assert.deepEqual([status, body.success, body.code], [503, false, "database_unavailable"], name);
     assert.equal(body.claimed, 0);
     await world.worker.tick();
-    assert.equal(world.events("run").filter((line) => line.error === "database_unavailable").length, 2, name);
+    const runs = await world.logged("run", 2);
+    assert.deepEqual(
+      runs.map((line) => line.error),
+      ["database_unavailable", "database_unavailable"],
+      name,
+    );
     assert.equal(session.calls.length, 0);
 
     world.supabase.gateway.fail(() => fault);
@@ -101,7 +107,7 @@ test("a commit whose answer was lost is recognised, and written once", WIDE, asy
         assert.deepEqual([status, body.refreshCount], [200, 1], loseResponse);
       } else {
         await world.worker.tick();
-        assert.equal(world.events("run")[0].summary.refreshed, 1);
+        assert.equal((await world.logged("run"))[0].summary.refreshed, 1);
       }
       assert.equal(calls("finish_sessions").length, 2);
       const row = await world.row(session);
@@ -131,10 +137,12 @@ test("a batch's claim whose answer was lost runs out, and the work is done then"
 });
 
 test("a real outage of PostgreSQL in the middle of a refresh", WIDE, async () => {
-  const session = await world.signIn({ latencyMs: 500 });
+  const session = await world.signIn();
+  const release = session.hold();
   const answer = refresh();
   await world.until(() => session.calls.length > 0, "upstream was not asked");
   await world.supabase.stopPostgres();
+  release();
   await world.until(() => calls("finish_sessions").length >= 2, "the write is not repeated");
   await world.supabase.startPostgres();
   assert.equal((await answer).status, 200);
@@ -148,8 +156,56 @@ test("a write that fails for good is told, and the batch is no success", WIDE, a
   const { status, body } = await worker.batch();
   assert.deepEqual([status, body.success, body.code], [503, false, "database_refused"]);
   assert.deepEqual([body.claimed, body.refreshed, body.unwritten], [1, 0, 1]);
-  assert.equal(world.events("unwritten")[0].sessions, 1);
+  assert.deepEqual((await world.logged("unwritten"))[0].sessionIds, [session.id]);
   assert.equal((await world.row(session)).last_refresh_date, null);
+});
+
+test("what the table refuses of one session costs its neighbours nothing", WIDE, async () => {
+  // Two rows of one user, without a fingerprint each, and upstream names the same one for both.
+  const twins = [];
+  for (const row of [{ fingerprint: null }, { fingerprint: null }])
+    twins.push(await world.signIn({ due: true, fingerprint: "samefingerprint", row }));
+  // A constraint of the project's own.
+  const odd = await world.signIn({ email: "odd@example.com", due: true, userId: 666 });
+  await world.sql.query("alter table auth_sessions add constraint odd check (refresh_count = 0 or user_email not like 'odd%')");
+  try {
+    const { status, body } = await world.worker.batch();
+    assert.deepEqual([status, body.code], [503, "database_refused"]);
+    assert.deepEqual([body.claimed, body.refreshed, body.unwritten], [3, 2, 1]);
+    assert.deepEqual((await world.logged("unwritten"))[0].sessionIds, [odd.id]);
+    const prints = [];
+    for (const session of twins) {
+      assert.equal(await world.isInStep(session), true);
+      prints.push((await world.row(session)).fingerprint);
+    }
+    assert.deepEqual(prints.sort(), ["samefingerprint", null].sort());
+    await world.sql.query("update auth_sessions set lease_expires_at = null, last_attempt_at = null");
+    const answer = await refresh("odd@example.com");
+    assert.deepEqual([answer.status, answer.body.code], [503, "database_refused"]);
+  } finally {
+    await world.sql.query("alter table auth_sessions drop constraint odd");
+  }
+});
+
+test("a row that is deleted during its refresh troubles nobody else", WIDE, async () => {
+  const leaving = await world.signIn({ due: true });
+  const staying = await world.signIn({ email: "bruno@example.com", due: true });
+  const release = leaving.hold();
+  const run = world.worker.batch();
+  await world.until(() => leaving.calls.length > 0, "upstream was not asked");
+  await world.sql.query("delete from auth_sessions where id = $1", [leaving.id]);
+  release();
+  const { status, body } = await run;
+  assert.deepEqual([status, body.refreshed, body.superseded], [200, 1, 1]);
+  assert.equal(await world.isInStep(staying), true);
+});
+
+test("a redirect of the database's address is not followed, with key and tokens in hand", async () => {
+  await world.signIn({ due: true });
+  world.supabase.gateway.fail(() => ({ status: 307, json: {}, location: `${world.site.url}/rest/v1/rpc/claim` }));
+  const { status, body } = await world.worker.batch();
+  assert.deepEqual([status, body.code], [503, "database_refused"]);
+  assert.deepEqual(world.site.requests, []);
 });
 
 test("a slow database slows a refresh down, no more", WIDE, async () => {
@@ -194,7 +250,6 @@ test("hazard 15: with max-rows 1,000, all of 1,100 due sessions are claimed and 
   );
   assert.equal(counted[0].count, 1100);
   for (const session of sessions) assert.equal(session.calls.length, 1);
-  world.site.assertClean();
 });
 
 test("a batch costs a few database calls, not some for each session", WIDE, async () => {
@@ -251,6 +306,9 @@ test("hazard 1 and 8: every session is due again well before its life ends, when
     const minutes = (row.next_refresh_at - row.last_refresh_date) / 60_000;
     // With a tick each minute the refresh comes before the interval of 20 minutes is over.
     assert.ok(minutes >= 16 && minutes <= 19, `${minutes}`);
+    const signedIn = (await world.row(await world.signIn({ email: `new-${row.user_email}` }))).next_refresh_at;
+    const first = (signedIn - Date.now()) / 60_000;
+    assert.ok(first > 15.9 && first <= 19, `a sign-in: ${first}`);
   }
 });
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { request as httpRequest } from "node:http";
-import { after, before, beforeEach, test } from "node:test";
+import { after, afterEach, before, beforeEach, test } from "node:test";
 import { signToken } from "../local/stack.mjs";
 import { as, claims, INTERNAL_KEY, startWorld } from "./support/world.mjs";
 
@@ -11,7 +11,8 @@ const APP = "https://app.example.com";
 let world;
 before(async () => (world = await startWorld({ settings: { ALLOWED_ORIGINS: `${APP}, http://localhost:3000` } })));
 beforeEach(() => world.reset());
-after(() => world.stop());
+afterEach(() => world.check());
+after(() => world?.stop());
 
 const ANA = "ana@example.com";
 const post = (route, options) => world.worker.call(route, { method: "POST", ...options });
@@ -157,10 +158,12 @@ test("hazard 13: every time told has its zone, and a row's own zone changes noth
 });
 
 test("a refresh under way is shown as one", async () => {
-  const session = await world.signIn({ latencyMs: 500 });
+  const session = await world.signIn();
+  const release = session.hold();
   const call = refresh();
   await world.until(() => session.calls.length > 0, "upstream was not asked");
   assert.equal((await status()).body.isRefreshing, true);
+  release();
   await call;
   assert.equal((await status()).body.isRefreshing, false);
 });
@@ -230,6 +233,19 @@ test("a batch in which nothing succeeded is no success", async () => {
   assert.deepEqual([code, body.success, body.code, body.failed], [502, false, "batch_failed", 2]);
 });
 
+test("one that expired doesn't hide that all others failed; rows that can't be used say nothing of upstream", async () => {
+  (await world.signIn({ due: true })).fail("expired_401");
+  (await world.signIn({ email: "bruno@example.com", due: true })).fail("forbidden");
+  const { status: code, body } = await world.worker.batch();
+  assert.deepEqual([code, body.code, body.expired, body.failed], [502, "batch_failed", 1, 1]);
+  await world.reset();
+  await world.signIn({ due: true, row: { aimharder_token: "undefined" } });
+  const unusable = await world.worker.batch();
+  assert.deepEqual([unusable.status, unusable.body.outcomes], [200, { unusable: 1 }]);
+  const told = (await check()).body;
+  assert.deepEqual([told.sessionValid, told.canRefresh, told.recommendation], [false, false, "login"]);
+});
+
 test("a dry run tells what is due and does nothing", async () => {
   const session = await world.signIn({ due: true });
   const { body } = await world.worker.batch({ dryRun: true });
@@ -243,7 +259,7 @@ test("REFRESH_CRON_ENABLED=false logs and does nothing; the internal route still
   const session = await world.signIn({ due: true });
   await worker.tick();
   assert.equal(session.calls.length, 0);
-  await world.until(() => world.events("cron_disabled").length === 1, "it logs nothing");
+  await world.logged("cron_disabled");
   assert.equal((await worker.batch()).body.refreshed, 1);
 });
 
@@ -277,7 +293,7 @@ test("a wrong configuration names every mistake in one error, on every route but
   }
   assert.equal((await worker.call("/healthz")).status, 200);
   await worker.tick();
-  await world.until(() => world.events("misconfigured").length > 0, "the cron says nothing");
+  await world.logged("misconfigured");
 });
 
 test("methods and paths", async () => {

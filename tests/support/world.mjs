@@ -1,12 +1,11 @@
 // All that a test of the Worker needs: the built Worker in workerd, a local Supabase of real parts, and the stand-in
 // for aimharder.com.
 
-import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { startAimharder } from "../../local/aimharder.mjs";
-import { until } from "../../local/processes.mjs";
+import { processes, until } from "../../local/processes.mjs";
 import { signToken, startSupabase } from "../../local/stack.mjs";
 
 const require = createRequire(import.meta.url);
@@ -38,7 +37,8 @@ class Worker {
         ...fromToml,
         rootPath: BUILD,
         modules,
-        bindings: { ...fromToml.bindings, ...this.settings },
+        // Not those of wrangler's options: a developer's .dev.vars is among them.
+        bindings: this.settings,
         cf: false,
         log: new Log(LogLevel.NONE),
         handleStructuredLogs: (line) => this.logs.push(line),
@@ -80,7 +80,7 @@ class Worker {
 
   /** Ends workerd as a crash would. Miniflare starts it anew. */
   crash() {
-    for (const pid of childrenNamed("workerd")) process.kill(pid, "SIGKILL");
+    for (const { pid } of childrenNamed("workerd")) process.kill(pid, "SIGKILL");
   }
 
   stop() {
@@ -89,9 +89,7 @@ class Worker {
 }
 
 function childrenNamed(name) {
-  const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" }).split("\n");
-  const processes = lines.map((line) => line.trim().split(/\s+/)).filter(([, , command]) => command?.includes(name));
-  return processes.filter(([, parent]) => Number(parent) === process.pid).map(([pid]) => Number(pid));
+  return processes().filter(({ parent, command }) => parent === process.pid && command.includes(name));
 }
 
 class World {
@@ -99,10 +97,16 @@ class World {
   #extra = [];
 
   async start({ settings = {}, site = {}, supabase = {} }) {
-    [this.supabase, this.site] = await Promise.all([startSupabase(supabase), startAimharder(site)]);
+    this.supabase = await startSupabase(supabase);
+    this.site = await startAimharder(site);
     this.sql = this.supabase.sql;
     this.worker = await this.startWorker(settings);
     return this;
+  }
+
+  /** After each test: nobody asked the stand-in what nobody should ask. */
+  check() {
+    this.site.assertClean();
   }
 
   settings(changed = {}) {
@@ -205,6 +209,12 @@ class World {
       }
     });
     return name ? parsed.filter((line) => line.event === name) : parsed;
+  }
+
+  /** Waits for log lines, which come by another way than answers do. */
+  async logged(name, count = 1) {
+    await this.until(() => this.events(name).length >= count, `not logged: ${name}`);
+    return this.events(name);
   }
 
   until(probe, problem) {

@@ -200,7 +200,8 @@ class Site {
     const route = `${request.method} ${exchange.url.pathname}`;
     if (route === "GET /setrefresh" && hasBoth(exchange.query)) return this.#refresh(exchange);
     if (route === "POST /api/tokenUpdate") return this.#update(exchange);
-    if (route === "GET /" && !request.headers.cookie) return exchange.send(200, this.#overview(), { "Content-Type": "application/json" });
+    if (route === "GET /" && !request.headers.cookie)
+      return exchange.send(200, this.#overview(), { "Content-Type": "application/json" });
     this.unexpected.push(`${route} ${Object.keys(exchange.query)}`);
     exchange.send(501, "nobody should ask this\n");
   }

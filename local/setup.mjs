@@ -69,7 +69,9 @@ async function installPackages() {
     run("npm", ["ci", "--no-audit", "--no-fund"], { say, what: "npm ci", cwd: ROOT }),
   );
   if (!works()) {
-    throw new Error('npm installed no working Node: allow install scripts ("npm config get ignore-scripts"), then run this again.');
+    throw new Error(
+      'npm installed no working Node: allow install scripts ("npm config get ignore-scripts"), then run this again.',
+    );
   }
 }
 
@@ -86,12 +88,17 @@ async function buildWasmBindgen() {
   const source = createHash("sha256")
     .update(readFileSync(path.join(home, "src", "main.rs")))
     .digest("hex");
-  await once("wasm-bindgen", `${tool} ${source}`, () => existsSync(binary), async () => {
-    const environment = { CARGO_TARGET_DIR: target };
-    await run(realCargo(), ["build", "--locked"], { say, what: "build wasm-bindgen", cwd: home, environment });
-    mkdirSync(path.dirname(binary), { recursive: true });
-    writeFileSync(binary, readFileSync(path.join(target, "debug", "wasm-bindgen")), { mode: 0o755 });
-  });
+  await once(
+    "wasm-bindgen",
+    `${tool} ${source}`,
+    () => existsSync(binary),
+    async () => {
+      const environment = { CARGO_TARGET_DIR: target };
+      await run(realCargo(), ["build", "--locked"], { say, what: "build wasm-bindgen", cwd: home, environment });
+      mkdirSync(path.dirname(binary), { recursive: true });
+      writeFileSync(binary, readFileSync(path.join(target, "debug", "wasm-bindgen")), { mode: 0o755 });
+    },
+  );
   return binary;
 }
 
@@ -102,32 +109,36 @@ async function installWorkerBuild() {
     "--config",
     `patch.crates-io.${name}.path="${path.join(import.meta.dirname, "stubs", name)}"`,
   ];
-  await once("worker-build", WORKER_BUILD, () => existsSync(binary), () =>
-    // A debug build: compiling it takes a third of the time, and it does little itself.
-    run(
-      realCargo(),
-      [
-        "install",
-        "worker-build",
-        "--version",
-        WORKER_BUILD,
-        "--debug",
-        "--force",
-        "--root",
-        home,
-        ...stub("ureq"),
-        ...stub("binary-install"),
-      ],
-      {
-        say,
-        what: "build worker-build",
-        environment: {
-          CARGO_TARGET_DIR: path.join(TOOLS, "target"),
-          CARGO_PROFILE_DEV_DEBUG: "0",
-          CARGO_INCREMENTAL: "0",
+  await once(
+    "worker-build",
+    WORKER_BUILD,
+    () => existsSync(binary),
+    () =>
+      // A debug build: compiling it takes a third of the time, and it does little itself.
+      run(
+        realCargo(),
+        [
+          "install",
+          "worker-build",
+          "--version",
+          WORKER_BUILD,
+          "--debug",
+          "--force",
+          "--root",
+          home,
+          ...stub("ureq"),
+          ...stub("binary-install"),
+        ],
+        {
+          say,
+          what: "build worker-build",
+          environment: {
+            CARGO_TARGET_DIR: path.join(TOOLS, "target"),
+            CARGO_PROFILE_DEV_DEBUG: "0",
+            CARGO_INCREMENTAL: "0",
+          },
         },
-      },
-    ),
+      ),
   );
   return binary;
 }

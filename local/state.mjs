@@ -26,7 +26,9 @@ async function endGroup(group, all) {
   const isOurs = (running) => running.group === group && running.command.includes(path.join(ROOT, "node_modules"));
   if (!group || !all.some(isOurs)) return;
   process.kill(-group, "SIGKILL");
-  await until(() => !processes().some(isOurs), { problem: `An earlier wrangler (process group ${group}) does not end.` });
+  await until(() => !processes().some(isOurs), {
+    problem: `An earlier wrangler (process group ${group}) does not end.`,
+  });
 }
 
 function read(file) {

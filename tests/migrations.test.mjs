@@ -204,7 +204,7 @@ test("a fence that is not the caller's is refused, whoever writes", async () => 
   assert.equal(await finish(holder, { fence: fence - 1 }), "lost");
   assert.equal(await finish(holder), "written");
   assert.equal(await finish(holder), "already");
-  await assert.rejects(finish(holder, { kind: "guess" }), /lacks its kind/);
+  await assert.rejects(finish(holder, { kind: "guess" }), /lacks its id, its kind/);
   const { rows: after } = await sql.query("select refresh_count, aimharder_token from auth_sessions");
   assert.deepEqual(after, [{ refresh_count: 1, aimharder_token: "1|1|new" }]);
 });

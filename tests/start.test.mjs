@@ -66,7 +66,10 @@ async function end(program, signal = "SIGINT") {
   const code = await program.ended;
   await until(() => left(family).length === 0, {
     seconds: 5,
-    problem: () => `left running:\n${left(family).map(({ command }) => command).join("\n")}`,
+    problem: () =>
+      `left running:\n${left(family)
+        .map(({ command }) => command)
+        .join("\n")}`,
   });
   for (const name of PORTS) assert.equal(await listens(program.at[name]), false, name);
   return code;
@@ -204,7 +207,10 @@ test("wrangler deploy --dry-run takes wrangler.toml as it is", WIDE, () => {
   assert.match(text, /--dry-run: exiting now/);
   assert.doesNotMatch(text, /warning/i);
   const kilobytes = Number(text.match(/gzip: ([\d.]+) KiB/)[1]);
-  assert.ok(kilobytes < 1024, `${kilobytes} kB: Cloudflare's free plan takes 3 MB, and start-up takes longer with size`);
+  assert.ok(
+    kilobytes < 1024,
+    `${kilobytes} kB: Cloudflare's free plan takes 3 MB, and start-up takes longer with size`,
+  );
 });
 
 test("mistakes get one clear sentence", WIDE, async () => {

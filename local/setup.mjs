@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { run } from "./run.mjs";
-import { output, realCargo, wasmToolchain } from "./toolchain.mjs";
+import { isAtLeast, output, realCargo, wantedRust, wasmToolchain } from "./toolchain.mjs";
 
 const ROOT = path.join(import.meta.dirname, "..");
 const TOOLS = path.join(ROOT, ".local", "tools");
@@ -39,16 +39,15 @@ export async function setup({ packages = true } = {}) {
 }
 
 function checkPrerequisites() {
-  const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major < 20 || (major === 20 && minor < 12)) {
+  if (!isAtLeast(process.versions.node, "20.12")) {
     throw new Error(`Node 20.12 or newer is needed, this is ${process.versions.node}: see https://nodejs.org.`);
   }
-  const wanted = readFileSync(path.join(ROOT, "Cargo.toml"), "utf8").match(/^rust-version = "([\d.]+)"/m)[1];
+  const wanted = wantedRust();
   const found = output("rustc", ["--version"]).match(/^rustc (\d+\.\d+)/)?.[1];
   if (!found || !output("cargo", ["--version"])) {
     throw new Error("Rust is missing: install it from https://rustup.rs, then run this again.");
   }
-  if (Number(found.split(".")[1]) < Number(wanted.split(".")[1])) {
+  if (!isAtLeast(found, wanted)) {
     throw new Error(`Rust ${wanted} or newer is needed, this is ${found}: run "rustup update stable".`);
   }
   if (!output("cc", ["--version"])) {

@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -83,7 +84,7 @@ async function unpack(half, root, say) {
   try {
     await download(packages, say);
   } catch {
-    // No list of packages yet, or one that names versions long gone.
+    // No list of packages yet, or one that is old.
     if (process.getuid?.() === 0) await run("apt-get", ["update", "-qq"], { say, what: "apt-get update" });
     await download(packages, say);
   }
@@ -94,8 +95,11 @@ async function unpack(half, root, say) {
 
 async function download(folder, say) {
   const libstd = dependency("libstd-rust-web-dev", "libstd-rust-web-");
-  if (!libstd) {
-    throw new Error('Debian\'s package rustc-web is not to be had: run "apt-get update" as root, then this again.');
+  const [, found] = output("apt-cache", ["policy", "rustc-web"]).match(/Candidate: (\d+\.\d+)/) ?? [];
+  if (!libstd || !isAtLeast(found, wantedRust())) {
+    throw new Error(
+      `Debian's package rustc-web, ${wantedRust()} or newer, is not to be had: run "apt-get update" as root, then this again.`,
+    );
   }
   const names = [
     "rustc-web",
@@ -166,6 +170,20 @@ async function buildStandardLibrary(half, root, say) {
   for (const file of readdirSync(built)) {
     if (file.endsWith(".rlib") && !file.startsWith("libseed-")) cpSync(path.join(built, file), path.join(home, file));
   }
+}
+
+/** The oldest Rust that the workspace takes, as `major.minor`. */
+export function wantedRust() {
+  const manifest = readFileSync(path.join(import.meta.dirname, "..", "Cargo.toml"), "utf8");
+  return manifest.match(/^rust-version = "(\d+\.\d+)/m)[1];
+}
+
+/** Compares `major.minor`. */
+export function isAtLeast(found, wanted) {
+  const [[major, minor], [wantedMajor, wantedMinor]] = [found ?? "0.0", wanted].map((text) =>
+    text.split(".").map(Number),
+  );
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
 /** rustup's proxy would set its own toolchain before ours. */

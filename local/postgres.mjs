@@ -50,7 +50,12 @@ export async function startPostgres({ dataDir, port = 0, fast = false, log = () 
   let server;
 
   const startServer = async () => {
-    server = start(binaries.postgres, serverArguments(data, listenOn, fast), { ...identity, log, cwd: data });
+    server = start(binaries.postgres, serverArguments(data, listenOn, fast), {
+      ...identity,
+      log,
+      cwd: data,
+      group: true,
+    });
     let ended;
     server.ended.then((how) => (ended = how));
     const ready = async () => {

@@ -5,6 +5,13 @@ import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const running = new Set();
+let changed = () => {};
+
+/** Calls `handle` with `[{ pid, program }]` for all that runs, now and whenever that changes. */
+export function watchRunning(handle) {
+  changed = () => handle([...running].map((child) => ({ pid: child.pid, program: child.spawnfile })));
+  changed();
+}
 
 // The last resort: whatever else went wrong, nothing is left behind.
 process.on("exit", () => {
@@ -21,11 +28,13 @@ export function start(command, args, { log = () => {}, group = false, ...options
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: group, ...options });
   child.ownGroup = group;
   running.add(child);
+  changed();
   child.ended = new Promise((resolve) => {
     child.once("error", (error) => resolve({ error }));
     child.once("exit", (code, signal) => resolve({ code, signal }));
   }).finally(() => {
     running.delete(child);
+    changed();
     // A leader that died by itself may have left its group behind.
     if (group) kill(child, "SIGKILL");
   });
@@ -53,7 +62,8 @@ function kill(child, signal) {
 
 /** What runs on this machine: `{ pid, parent, group, command }` for each process. */
 export function processes() {
-  const list = execFileSync("ps", ["-A", "-ww", "-o", "pid=,ppid=,pgid=,stat=,args="], { encoding: "utf8" });
+  const format = { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 };
+  const list = execFileSync("ps", ["-A", "-ww", "-o", "pid=,ppid=,pgid=,stat=,args="], format);
   const rows = list.split("\n").map((line) => line.match(/^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s(.*)$/));
   return rows
     .filter((row) => row && !row[4].startsWith("Z"))

@@ -130,7 +130,7 @@ async function launchPostgrest(postgres, maxRows) {
     PGRST_SERVER_PORT: String(port),
     PGRST_LOG_LEVEL: "crit",
   };
-  const server = start(postgrestBinary(), [], { env: environment, log: (line) => lines.push(line) });
+  const server = start(postgrestBinary(), [], { env: environment, group: true, log: (line) => lines.push(line) });
   let ended = false;
   server.ended.then(() => (ended = true));
   const ready = async () => {

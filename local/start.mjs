@@ -1,6 +1,7 @@
 // `npm start`: the local stack, the Worker under `wrangler dev`, a few sessions, and a cron tick each minute.
 
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import { startAimharder } from "./aimharder.mjs";
 import { build } from "./build.mjs";
@@ -13,6 +14,7 @@ import { takeState } from "./state.mjs";
 import { startWrangler } from "./wrangler.mjs";
 
 const TICK_MS = 60_000;
+const LONGEST_TICK_MS = 90_000;
 /** For local development only: published here. */
 const DEVELOPMENT = {
   INTERNAL_API_KEY: "local-development-internal-key",
@@ -34,8 +36,8 @@ async function main() {
   const { given, ports, state } = readSettings();
   checkTogether(given);
   if (!given.SUPABASE_URL) postgrestBinary();
-  const taken = await takeState(state);
-  started.push(async () => taken.release());
+  const release = await takeState(state);
+  started.push(async () => release());
   await assertFree(ports.WORKER_PORT, "the Worker", "WORKER_PORT");
   await build();
   const settings = { ...DEVELOPMENT, ...given };
@@ -46,11 +48,10 @@ async function main() {
   if (supabase && site) await seed(supabase.sql, site);
   const worker = await startWrangler({ port: ports.WORKER_PORT, settings, state, log: showWorkerLine });
   started.push(worker.stop);
-  taken.note(worker.group);
-  worker.ended.then(() => started.length > 0 && end(1, "wrangler dev ended by itself."));
-  await tick(worker, supabase);
+  worker.ended.then(() => !ending && end(1, "wrangler dev ended by itself."));
+  await tickOnce(worker, supabase);
   showWhatToTry({ worker, supabase, site, settings, own: given });
-  setInterval(() => tick(worker, supabase).catch((error) => say(`cron tick: ${error.message}`)), TICK_MS);
+  setInterval(() => tickOnce(worker, supabase).catch((error) => say(`cron tick: ${error.message}`)), TICK_MS);
   say(`ready worker=${worker.url} supabase=${settings.SUPABASE_URL}`);
 }
 
@@ -88,6 +89,13 @@ async function startLocalAimharder(ports, settings) {
   started.push(site.close);
   settings.AIMHARDER_REFRESH_URL = site.refreshUrl;
   return site;
+}
+
+let ticking;
+
+function tickOnce(...world) {
+  ticking = tick(...world);
+  return ticking;
 }
 
 /** Fires the cron trigger and shows what it did to each session. */
@@ -171,10 +179,13 @@ function showWhatToTry({ worker, supabase, site, settings, own }) {
 }
 
 let ending = false;
+
+/** Ends all, once the tick under way is over: a token that was handed out is to be written. A second call ends at once. */
 async function end(code, why) {
-  if (ending) return;
+  if (ending) process.exit(code);
   ending = true;
   if (why) say(`\n${why}`);
+  await Promise.race([ticking?.catch(() => {}), sleep(LONGEST_TICK_MS)]);
   await stopAll();
   process.exit(code);
 }

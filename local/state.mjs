@@ -2,33 +2,34 @@
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { processes, until } from "./processes.mjs";
+import { processes, until, watchRunning } from "./processes.mjs";
 
-const ROOT = path.join(import.meta.dirname, "..");
+const MODULES = path.join(import.meta.dirname, "..", "node_modules");
 
-/** Takes the folder for this process, or fails with one sentence. Answers `{ note(group), release() }`. */
+/** Takes the folder for this process, or fails with one sentence. Answers what gives it back. */
 export async function takeState(folder) {
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, "running.json");
   const earlier = read(file);
-  const all = processes();
-  if (all.some(({ pid, command }) => pid === earlier.pid && pid !== process.pid && command.includes("start.mjs"))) {
+  const isOwner = ({ pid, command }) => pid === earlier.pid && pid !== process.pid && command.includes("start.mjs");
+  if (processes().some(isOwner)) {
     throw new Error(`"npm start" runs already with ${folder}; end it, or choose another folder with LOCAL_STATE_DIR.`);
   }
-  await endGroup(earlier.group, all);
-  const write = (group) => writeFileSync(file, JSON.stringify({ pid: process.pid, group }));
-  write();
-  return { note: write, release: () => rmSync(file, { force: true }) };
+  for (const child of earlier.children ?? []) await endGroup(child);
+  watchRunning((children) => writeFileSync(file, JSON.stringify({ pid: process.pid, children })));
+  return () => {
+    watchRunning(() => {});
+    rmSync(file, { force: true });
+  };
 }
 
-/** Ends wrangler's group, if what has that number now is one of this checkout. */
-async function endGroup(group, all) {
-  const isOurs = (running) => running.group === group && running.command.includes(path.join(ROOT, "node_modules"));
-  if (!group || !all.some(isOurs)) return;
-  process.kill(-group, "SIGKILL");
-  await until(() => !processes().some(isOurs), {
-    problem: `An earlier wrangler (process group ${group}) does not end.`,
-  });
+/** Ends a child's group, if what has its number now is of the same program, or of this checkout. */
+async function endGroup({ pid, program }) {
+  const isOurs = ({ group, command }) => group === pid && (command.startsWith(program) || command.includes(MODULES));
+  if (!processes().some(isOurs)) return;
+  // PostgreSQL ends fast and in good order by this; for workerd it takes more.
+  process.kill(-pid, program.endsWith("/postgres") ? "SIGINT" : "SIGKILL");
+  await until(() => !processes().some(isOurs), { problem: `An earlier ${program} (process ${pid}) does not end.` });
 }
 
 function read(file) {

@@ -12,6 +12,7 @@ export async function startWrangler({ port, settings, state, log }) {
   const wrangler = path.join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
   const args = ["dev", "--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
   const settingsFile = writeSettings(settings, state);
+  process.once("exit", () => rmSync(settingsFile, { force: true }));
   args.push("--env-file", settingsFile, "--persist-to", path.join(state, "wrangler"));
   const environment = {
     ...process.env,
@@ -47,7 +48,6 @@ export async function startWrangler({ port, settings, state, log }) {
   });
   return {
     url,
-    group: child.pid,
     ended: child.ended,
     async stop() {
       await stop(child, { patience: 8000 });

@@ -172,8 +172,11 @@ test("what the table refuses of one session costs its neighbours nothing", WIDE,
   );
   try {
     const { status, body } = await world.worker.batch();
-    assert.deepEqual([status, body.code], [503, "database_refused"]);
+    assert.deepEqual([status, body.code], [503, "database_row_refused"]);
     assert.deepEqual([body.claimed, body.refreshed, body.unwritten], [3, 2, 1]);
+    const row = await world.row(odd);
+    assert.deepEqual([row.last_refresh_error, row.lease_holder], ["unwritten", null]);
+    assert.ok(row.next_refresh_at > new Date(), "it does not come first for ever");
     assert.deepEqual((await world.logged("unwritten"))[0].sessionIds, [odd.id]);
     const prints = [];
     for (const session of twins) {
@@ -181,12 +184,33 @@ test("what the table refuses of one session costs its neighbours nothing", WIDE,
       prints.push((await world.row(session)).fingerprint);
     }
     assert.deepEqual(prints.sort(), ["samefingerprint", null].sort());
-    await world.sql.query("update auth_sessions set lease_expires_at = null");
+    await world.set(odd, { last_attempt_at: null });
     const answer = await refresh("odd@example.com");
-    assert.deepEqual([answer.status, answer.body.code], [503, "database_refused"]);
+    assert.deepEqual([answer.status, answer.body.code], [503, "database_row_refused"]);
   } finally {
     await world.sql.query("alter table auth_sessions drop constraint odd");
   }
+});
+
+test("a row that somebody else holds is waited for, its neighbours are written meanwhile", WIDE, async () => {
+  const held = await world.signIn({ due: true });
+  const free = await world.signIn({ email: "bruno@example.com", due: true });
+  const release = held.hold();
+  const run = world.worker.batch();
+  await world.until(() => held.calls.length > 0, "upstream was not asked");
+  const other = await world.sql.connect();
+  try {
+    await other.query("begin");
+    await other.query("select from auth_sessions where id = $1 for update", [held.id]);
+    release();
+    await world.until(async () => (await world.row(free)).refresh_count === 1, "the neighbour waits");
+    assert.equal((await world.row(held)).refresh_count, 0);
+    await other.query("commit");
+  } finally {
+    other.release();
+  }
+  assert.deepEqual((await run).body.outcomes, { refreshed: 2 });
+  assert.equal(await world.isInStep(held), true);
 });
 
 test("a row that is deleted during its refresh troubles nobody else", WIDE, async () => {

@@ -22,8 +22,9 @@ before(() => {
   // As root, PostgreSQL runs as somebody else, who has to get at it.
   chmodSync(folder, 0o755);
 });
-after(() => {
-  for (const { child } of programs) child.kill("SIGKILL");
+after(async () => {
+  for (const { child } of programs) child.kill("SIGTERM");
+  await Promise.all(programs.map(({ ended }) => ended));
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -133,11 +134,14 @@ test("a second start in the same folder is refused; after a kill it mends what w
   const second = await start({}, { at: { ...(await places()), LOCAL_STATE_DIR: first.at.LOCAL_STATE_DIR } });
   assert.equal(await second.ended, 1);
   assert.match(second.output, /"npm start" runs already with .*LOCAL_STATE_DIR\./);
+  const orphans = descendants(first.child.pid);
   first.child.kill("SIGKILL");
   await first.ended;
+  assert.ok(left(orphans).length > 0, "a kill leaves something behind");
   const heir = await start({}, { at: first.at });
   await heir.ready();
   assert.match(heir.output, /ana@example\.com +refreshed .* refreshed 2 times/);
+  assert.deepEqual(left(orphans), []);
   assert.equal(await end(heir), 0);
 });
 

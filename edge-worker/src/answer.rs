@@ -234,6 +234,10 @@ impl ApiError {
 fn shown_database(error: DatabaseError) -> Shown {
     let (error_text, retry_after) = match error {
         DatabaseError::Unavailable(_) | DatabaseError::TimedOut => ("The database is away.", Some(SOON)),
+        DatabaseError::RowRefused => (
+            "The database refuses what is to be written of this session.",
+            None,
+        ),
         DatabaseError::Refused(_) | DatabaseError::Unintelligible => ("The database can't be used.", None),
     };
     Shown {

@@ -5,7 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use session_core::{
-    batch::Tally, finish::FinishEntry, session::ClaimedRow, time::Timestamp, wire::StoredStatus,
+    batch::{CALLS_TO_END_A_RUN, Tally},
+    finish::FinishEntry,
+    session::ClaimedRow,
+    time::Timestamp,
+    wire::StoredStatus,
 };
 use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, wasm_bindgen::JsValue};
 
@@ -17,11 +21,15 @@ use crate::{
 /// The bound on one call.
 const TIMEOUT: Duration = Duration::from_secs(6);
 
-/// How long a user's claim, or the end of a run, is tried: somebody waits for it.
-const SHORT_PATIENCE: Duration = Duration::from_secs(3);
+/// For a user's claim, and the end of a run: somebody waits for it.
+const SHORT_PATIENCE: Patience = Patience {
+    time: Duration::from_secs(3),
+    calls: CALLS_TO_END_A_RUN,
+};
 
-/// How long a write is tried: what upstream handed out is worth waiting for. A lease's margin (30 s) covers it.
-const LONG_PATIENCE: Duration = Duration::from_secs(18);
+/// How long a write is tried: what upstream handed out is worth waiting for. A lease's margin (30 s) covers it, a last
+/// call that times out included.
+const WRITE_FOR: Duration = Duration::from_secs(18);
 
 /// The first wait before a repetition; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
@@ -38,21 +46,22 @@ pub(crate) enum DatabaseError {
     /// It refuses the key, or lacks our functions: somebody has to mend the deployment.
     #[error("refused with HTTP status {0}: wrong address, wrong key, or migrations not applied")]
     Refused(u16),
+    /// The table would not take a row, by a constraint or a trigger of the project's own.
+    #[error("the table refuses what is to be written of a session")]
+    RowRefused,
     /// It answered something that this version does not understand.
     #[error("an answer of an unknown shape")]
     Unintelligible,
 }
 
 impl DatabaseError {
-    /// The table would not take an entry: what `PostgREST` answers to such a write.
-    pub(crate) const ENTRY_REFUSED: Self = Self::Refused(409);
-
     /// A stable code.
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::Unavailable(_) => "database_unavailable",
             Self::TimedOut => "database_timed_out",
             Self::Refused(_) => "database_refused",
+            Self::RowRefused => "database_row_refused",
             Self::Unintelligible => "database_unintelligible",
         }
     }
@@ -142,6 +151,8 @@ pub(crate) enum Fate {
     Lost,
     /// The table would not take it, by a constraint or a trigger of its own.
     Refused,
+    /// Somebody else holds the row: it may be written yet.
+    Locked,
 }
 
 /// A user's session as it stands.
@@ -191,14 +202,27 @@ impl Config {
             .answer
     }
 
-    /// Writes what came of claimed sessions. Repeated until it is known to be written: the function tells an entry
-    /// that it has written already.
-    pub(crate) async fn finish(&self, holder: &Holder, entries: &[FinishEntry]) -> Patient<Finish> {
+    /// Writes what came of claimed sessions, in `calls` calls at the most. Repeated until it is known to be written:
+    /// the function tells an entry that it has written already.
+    pub(crate) async fn finish(
+        &self,
+        holder: &Holder,
+        entries: &[FinishEntry],
+        calls: u32,
+    ) -> Patient<Finish> {
         let arguments = json!({
             "p_holder": holder.lease_id, "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_results": entries,
         });
         let mut finish: Patient<Finish> = self
-            .call_patiently("finish_sessions", &arguments, LONG_PATIENCE)
+            .call_until(
+                "finish_sessions",
+                &arguments,
+                Patience {
+                    time: WRITE_FOR,
+                    calls,
+                },
+                |finish: &Finish| !finish.results.iter().any(|told| told.result == Fate::Locked),
+            )
             .await;
         finish.answer = finish.answer.and_then(|finish| {
             let complete = finish.results.len() == entries.len();
@@ -253,20 +277,35 @@ impl Config {
         &self,
         function: &str,
         arguments: &Value,
-        patience: Duration,
+        patience: Patience,
+    ) -> Patient<T> {
+        self.call_until(function, arguments, patience, |_| true).await
+    }
+
+    /// Repeats a call while its trouble may pass, and until its answer is `done`.
+    async fn call_until<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        arguments: &Value,
+        patience: Patience,
+        done: impl Fn(&T) -> bool,
     ) -> Patient<T> {
         let started = now();
         let mut wait = FIRST_WAIT;
         let mut calls = 0_u32;
         loop {
             calls = calls.saturating_add(1);
-            match self.call(function, arguments).await {
-                Err(error) if error.passes() && now().since(started).saturating_add(wait) < patience => {
-                    sleep(wait.mul_f64(0.5 + unit() / 2.0)).await;
-                    wait = wait.saturating_mul(2);
-                }
-                answer => return Patient { answer, calls },
+            let answer = self.call(function, arguments).await;
+            let settled = match &answer {
+                Ok(answer) => done(answer),
+                Err(error) => !error.passes(),
+            };
+            let left = patience.time.saturating_sub(now().since(started));
+            if settled || left.is_zero() || calls >= patience.calls {
+                return Patient { answer, calls };
             }
+            sleep(wait.mul_f64(0.5 + unit() / 2.0).min(left)).await;
+            wait = wait.saturating_mul(2);
         }
     }
 
@@ -316,6 +355,13 @@ impl Config {
         let base = self.supabase_url.as_str().trim_end_matches('/');
         Request::new_with_init(&format!("{base}/rest/v1/rpc/{function}"), &init)
     }
+}
+
+/// How long, and how often at the most, a call is repeated.
+#[derive(Clone, Copy)]
+struct Patience {
+    time: Duration,
+    calls: u32,
 }
 
 /// What came of a call that was repeated while the database was away, and how many calls that took.

@@ -37,6 +37,9 @@ const FIRST_LOOK: Duration = Duration::from_millis(250);
 /// How long a refresh under way may take beyond its bound, for its write.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
 
+/// One user's refresh has calls to spare.
+const MOST_CALLS_TO_WRITE: u32 = 10;
+
 /// Bodies are a few fields.
 const LONGEST_BODY: usize = 16 * 1024;
 
@@ -170,15 +173,23 @@ async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Re
         (UserClaimResult::Claimed, Some(row), _) => {
             let refreshed = refresh_one(&row, config).await;
             let written = config
-                .finish(holder, std::slice::from_ref(&refreshed.entry))
+                .finish(
+                    holder,
+                    std::slice::from_ref(&refreshed.entry),
+                    MOST_CALLS_TO_WRITE,
+                )
                 .await
                 .answer?;
             let server_time = written.now;
             match written.results.into_iter().next() {
                 Some(result) if result.result == Fate::Lost => Err(ApiError::Superseded),
                 Some(result) if result.result == Fate::Refused => {
-                    log::unwritten([refreshed.entry.id()], DatabaseError::ENTRY_REFUSED);
-                    Err(DatabaseError::ENTRY_REFUSED.into())
+                    log::unwritten([refreshed.entry.id()], DatabaseError::RowRefused);
+                    Err(DatabaseError::RowRefused.into())
+                }
+                Some(result) if result.result == Fate::Locked => {
+                    log::unwritten([refreshed.entry.id()], DatabaseError::TimedOut);
+                    Err(DatabaseError::TimedOut.into())
                 }
                 Some(result) if matches!(refreshed.outcome, Outcome::Refreshed(_)) => {
                     let status = result.status.ok_or(ApiError::NoSession)?;

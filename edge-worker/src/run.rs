@@ -120,7 +120,7 @@ impl Driver<'_> {
                 Step::Refresh(row) => tasks.push(Box::pin(async move {
                     Event::Refreshed(refresh_one(&row, self.config).await)
                 })),
-                Step::Finish(entries) => tasks.push(Box::pin(self.finish(entries))),
+                Step::Finish { entries, calls } => tasks.push(Box::pin(self.finish(entries, calls))),
                 Step::Wait(until) => {
                     if let Some(event) = next_event(&mut tasks, until).await {
                         self.report(&mut batch, event);
@@ -142,8 +142,8 @@ impl Driver<'_> {
         }
     }
 
-    async fn finish(&self, entries: Vec<FinishEntry>) -> Event {
-        let written = self.config.finish(&self.holder, &entries).await;
+    async fn finish(&self, entries: Vec<FinishEntry>, calls: u32) -> Event {
+        let written = self.config.finish(&self.holder, &entries, calls).await;
         Event::Finished(entries, written)
     }
 
@@ -163,11 +163,12 @@ impl Driver<'_> {
             Event::Finished(entries, Patient { answer, calls }) => match answer {
                 Ok(finish) => {
                     let fates: Vec<_> = finish.results.iter().map(|result| result.result).collect();
-                    self.note_refused(&entries, &fates);
+                    self.note_unwritten(&entries, &fates, Fate::Refused, DatabaseError::RowRefused);
+                    self.note_unwritten(&entries, &fates, Fate::Locked, DatabaseError::TimedOut);
                     let written = fates.into_iter().map(|fate| match fate {
                         Fate::Written | Fate::Already => Written::Kept,
                         Fate::Lost => Written::Superseded,
-                        Fate::Refused => Written::Refused,
+                        Fate::Refused | Fate::Locked => Written::Refused,
                     });
                     batch.finished(entries.into_iter().zip(written), calls, now());
                 }
@@ -180,15 +181,15 @@ impl Driver<'_> {
         }
     }
 
-    fn note_refused(&self, entries: &[FinishEntry], fates: &[Fate]) {
+    fn note_unwritten(&self, entries: &[FinishEntry], fates: &[Fate], fate: Fate, error: DatabaseError) {
         let pairs = entries.iter().zip(fates);
-        let refused: Vec<_> = pairs
-            .filter(|(_, fate)| **fate == Fate::Refused)
+        let unwritten: Vec<_> = pairs
+            .filter(|(_, told)| **told == fate)
             .map(|(entry, _)| entry.id())
             .collect();
-        if !refused.is_empty() {
-            log::unwritten(refused, DatabaseError::ENTRY_REFUSED);
-            self.note(DatabaseError::ENTRY_REFUSED);
+        if !unwritten.is_empty() {
+            log::unwritten(unwritten, error);
+            self.note(error);
         }
     }
 

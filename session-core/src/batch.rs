@@ -28,8 +28,11 @@ const UNWRITTEN_BOUND: Duration = Duration::from_secs(3);
 /// Calls that one refresh may make, reserved when it starts.
 const CALLS_PER_REFRESH: u32 = 3;
 
-/// Calls kept back for writing what is in flight and closing the run, retries included.
-const CALLS_TO_CLOSE: u32 = 8;
+/// Calls kept back for writing what is in flight, repetitions included.
+const CALLS_TO_WRITE: u32 = 8;
+
+/// Calls kept back beyond that for closing the run's record, and the most it may take.
+pub const CALLS_TO_END_A_RUN: u32 = 3;
 
 /// Bounds of a run.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +62,12 @@ pub enum Step {
     /// Refresh this session.
     Refresh(ClaimedRow),
     /// Write these.
-    Finish(Vec<FinishEntry>),
+    Finish {
+        /// What to write.
+        entries: Vec<FinishEntry>,
+        /// In how many calls at the most.
+        calls: u32,
+    },
     /// Nothing until something under way ends, or until the given time.
     Wait(Option<Timestamp>),
     /// All is done and written.
@@ -102,6 +110,7 @@ pub struct Tally {
 /// A run under way.
 pub struct Batch {
     limits: Limits,
+    /// Beyond those for ending the run.
     calls_left: u32,
     queue: VecDeque<Queued>,
     unwritten: Vec<FinishEntry>,
@@ -134,7 +143,7 @@ impl Batch {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            calls_left: limits.calls.saturating_sub(CALLS_TO_CLOSE),
+            calls_left: limits.calls.saturating_sub(CALLS_TO_END_A_RUN),
             queue: VecDeque::new(),
             unwritten: Vec::new(),
             unwritten_since: None,
@@ -206,12 +215,18 @@ impl Batch {
         now: Timestamp,
     ) {
         self.finish_ended(calls, now);
+        let mut all_refused = true;
         for (entry, written) in results {
+            all_refused &= written == Written::Refused;
             match written {
                 Written::Kept => self.tally.count(&entry),
                 Written::Superseded => self.tally.superseded = self.tally.superseded.saturating_add(1),
                 Written::Refused => self.tally.unwritten = self.tally.unwritten.saturating_add(1),
             }
+        }
+        if all_refused {
+            // Not one session's doing: further tokens would be lost like these.
+            self.supply = Supply::Halted;
         }
     }
 
@@ -242,10 +257,11 @@ impl Batch {
         let stuck = self
             .unwritten_since
             .is_some_and(|since| now.since(since) > UNWRITTEN_BOUND);
-        self.supply != Supply::Halted
-            && !stuck
-            && now < self.limits.deadline
-            && self.calls_left > CALLS_PER_REFRESH
+        self.supply != Supply::Halted && !stuck && now < self.limits.deadline && !self.is_short_of_calls()
+    }
+
+    fn is_short_of_calls(&self) -> bool {
+        self.calls_left <= CALLS_TO_WRITE.saturating_add(CALLS_PER_REFRESH)
     }
 
     fn should_finish(&self, now: Timestamp) -> bool {
@@ -271,7 +287,8 @@ impl Batch {
     fn claim(&mut self, now: Timestamp) -> Step {
         self.claiming = true;
         self.calls_left = self.calls_left.saturating_sub(1);
-        let limit = self.limits.batch_size.min(self.calls_left).max(1);
+        let spare = self.calls_left.saturating_sub(CALLS_TO_WRITE);
+        let limit = self.limits.batch_size.min(spare).max(1);
         // The new ones wait behind those in the queue and under way: twice the width at most.
         let ahead = self.limits.width.saturating_mul(2);
         let lease = due::lease(
@@ -285,8 +302,12 @@ impl Batch {
 
     fn finish(&mut self) -> Step {
         self.finishing = true;
+        let calls = self.calls_left.max(1);
         self.calls_left = self.calls_left.saturating_sub(1);
-        Step::Finish(std::mem::take(&mut self.unwritten))
+        Step::Finish {
+            entries: std::mem::take(&mut self.unwritten),
+            calls,
+        }
     }
 
     fn next_row(&mut self, now: Timestamp) -> Option<ClaimedRow> {
@@ -315,7 +336,7 @@ impl Batch {
 
     /// With refreshes under way, calls that they reserved may still come back.
     fn out_of_calls(&self) -> bool {
-        self.refreshing == 0 && self.calls_left <= CALLS_PER_REFRESH
+        self.refreshing == 0 && self.is_short_of_calls()
     }
 
     fn keep_for_writing(&mut self, entry: FinishEntry, now: Timestamp) {
@@ -465,7 +486,8 @@ mod tests {
                         let takes = (self.latency)(row.id.parse().unwrap());
                         self.under_way.push((self.now + takes, Event::Refresh(row)));
                     }
-                    Step::Finish(entries) => {
+                    Step::Finish { entries, calls } => {
+                        assert!(calls >= 1);
                         self.finishes += 1;
                         let waited = batch
                             .unwritten_since

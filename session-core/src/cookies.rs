@@ -21,6 +21,9 @@ const ADDABLE: [&str; 6] = [
 /// The load balancer's own cookies: they say which of upstream's machines answers, not who is signed in.
 const AFFINITY: [&str; 4] = ["AWSALB", "AWSALBCORS", "AWSALBTG", "AWSALBTGCORS"];
 
+/// Those that say who is signed in.
+const IDENTITY: [&str; 2] = ["PHPSESSID", "amhrdrauth"];
+
 /// A session's cookies, as stored: `[{"name":"AWSALB","value":"…"}, …]`.
 ///
 /// Fields other than `name` and `value`, that a login may have stored, are kept. So are elements that can't be sent,
@@ -48,6 +51,9 @@ pub enum UnusableCookiesError {
     /// No element has a text `name` and `value` that a `Cookie` header can hold.
     #[error("no cookie that can be sent")]
     NoneSendable,
+    /// A cookie that says who is signed in can't be sent: without it upstream would take the session for over.
+    #[error("a cookie that identifies the session can't be sent")]
+    IdentityUnsendable,
 }
 
 /// Which of an answer's cookies are believed.
@@ -76,6 +82,11 @@ impl StoredCookies {
         }
         if cookies.sent.is_empty() {
             return Err(UnusableCookiesError::NoneSendable);
+        }
+        let lost =
+            |name: &str| !cookies.holds(name) && cookies.unsendable.iter().any(|odd| is_named(odd, name));
+        if IDENTITY.into_iter().any(lost) {
+            return Err(UnusableCookiesError::IdentityUnsendable);
         }
         Ok(cookies)
     }
@@ -114,6 +125,7 @@ impl StoredCookies {
     fn apply(&mut self, cookie: &Cookie<'_>, now: Timestamp) {
         let (name, value) = (cookie.name(), cookie.value());
         if is_deletion(cookie, now) {
+            self.unsendable.retain(|odd| !is_named(odd, name));
             self.sent.retain(|stored| stored.name != name);
         } else if sendable(name, value) && (ADDABLE.contains(&name) || self.holds(name)) {
             self.set(name, value);
@@ -125,6 +137,7 @@ impl StoredCookies {
     }
 
     fn set(&mut self, name: &str, value: &str) {
+        self.unsendable.retain(|odd| !is_named(odd, name));
         if let Some(stored) = self.sent.iter_mut().find(|stored| stored.name == name) {
             value.clone_into(&mut stored.value);
         } else {
@@ -161,6 +174,10 @@ impl fmt::Debug for StoredCookies {
             .entries(self.sent.iter().map(|cookie| &cookie.name))
             .finish()
     }
+}
+
+fn is_named(element: &Value, name: &str) -> bool {
+    element.get("name").and_then(Value::as_str) == Some(name)
 }
 
 /// `Max-Age` goes before `Expires` (RFC 6265, section 5.3).
@@ -289,6 +306,10 @@ mod tests {
             (json!(null), UnusableCookiesError::Shape),
             (json!([]), UnusableCookiesError::NoneSendable),
             (json!([{"name": "AWSALB"}]), UnusableCookiesError::NoneSendable),
+            (
+                json!([{"name": "AWSALB", "value": "x"}, {"name": "PHPSESSID", "value": null}]),
+                UnusableCookiesError::IdentityUnsendable,
+            ),
         ] {
             assert_eq!(StoredCookies::from_json(&json), Err(error), "{json}");
         }
@@ -310,6 +331,19 @@ mod tests {
             assert_eq!(cookies.header(), "PHPSESSID=abc");
             assert_eq!(serde_json::to_value(&cookies).unwrap(), json!([good, odd]));
         }
+    }
+
+    #[test]
+    fn what_upstream_sets_takes_the_place_of_what_could_not_be_sent() {
+        let stored = json!([{"name": "AWSALB", "value": "é"}, {"name": "PHPSESSID", "value": "abc"}]);
+        let cookies = StoredCookies::from_json(&stored).unwrap();
+        let set = cookies.merged(["AWSALB=new"], Believe::All, NOW).unwrap();
+        assert_eq!(
+            serde_json::to_value(&set).unwrap(),
+            json!([{"name": "PHPSESSID", "value": "abc"}, {"name": "AWSALB", "value": "new"}])
+        );
+        let deleted = cookies.merged(["AWSALB=; Max-Age=0"], Believe::All, NOW).unwrap();
+        assert_eq!(serde_json::to_value(&deleted).unwrap(), json!([stored[1]]));
     }
 
     #[test]

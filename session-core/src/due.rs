@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
-use crate::{outcome::Outcome, outcome::OutcomeCode, time::Timestamp};
+use crate::{
+    backoff::{Backoff, clamp},
+    outcome::{Outcome, OutcomeCode},
+    time::Timestamp,
+};
 
 /// The longest interval that keeps a session alive: it dies after some 30 to 90 minutes without a refresh, and
 /// aimharder's own page refreshes every 29.
@@ -22,14 +26,15 @@ pub const VALIDITY: Duration = Duration::from_hours(7 * 24);
 /// A `Retry-After` beyond this is cut: no session survives it anyway.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// The shortest wait after a failure, whatever the dice say.
-const SHORTEST_BACKOFF: Duration = Duration::from_secs(5);
+/// After a failed attempt: several tries fit into a session's remaining life.
+const AFTER_FAILURE: Backoff = Backoff {
+    shortest: 5_000.0,
+    first: 30_000.0,
+    longest: 300_000.0,
+};
 
-/// The first wait after a failure, before jitter; it doubles with each further one.
-const FIRST_BACKOFF: Duration = Duration::from_secs(30);
-
-/// The longest wait after a failure: several tries fit into a session's remaining life.
-const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
+/// All sessions that were told the same `Retry-After` come back spread over this, not in one instant.
+const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(30);
 
 /// A row that can't be presented changes only by a sign-in, which makes it due by itself.
 const UNUSABLE_BACKOFF: Duration = Duration::from_hours(1);
@@ -37,8 +42,12 @@ const UNUSABLE_BACKOFF: Duration = Duration::from_hours(1);
 /// Calls to upstream within one attempt, the first included.
 const MOST_TRIES: u32 = 3;
 
-/// The first wait between two calls of one attempt.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// Between two calls of one attempt.
+const WITHIN_ATTEMPT: Backoff = Backoff {
+    shortest: 0.0,
+    first: 250.0,
+    longest: 10_000.0,
+};
 
 /// A further call is not worth starting with less than this left.
 const SHORTEST_TRY: Duration = Duration::from_secs(1);
@@ -65,14 +74,11 @@ pub fn after_failure(outcome: &Outcome, failures_before: u32, unit: f64) -> Dura
     if outcome.code() == OutcomeCode::Unusable {
         return UNUSABLE_BACKOFF;
     }
-    let ceiling = doubled(FIRST_BACKOFF, failures_before).min(LONGEST_BACKOFF);
-    let spread = ceiling.saturating_sub(SHORTEST_BACKOFF).mul_f64(clamp(unit));
-    let backoff = SHORTEST_BACKOFF.saturating_add(spread);
+    let backoff = milliseconds(AFTER_FAILURE.wait(failures_before, unit));
     match outcome.retry_after() {
-        // Spread over half a minute beyond the time named, or all sessions come back in one instant.
         Some(wait) => wait
             .min(LONGEST_RETRY_AFTER)
-            .saturating_add(FIRST_BACKOFF.mul_f64(clamp(unit)))
+            .saturating_add(RETRY_AFTER_SPREAD.mul_f64(clamp(unit)))
             .max(backoff),
         None => backoff,
     }
@@ -100,7 +106,7 @@ pub fn retry_within(
         | OutcomeCode::Unrecognised
         | OutcomeCode::Unusable => false,
     };
-    let jittered = doubled(FIRST_RETRY, tries.saturating_sub(1)).mul_f64(clamp(unit));
+    let jittered = milliseconds(WITHIN_ATTEMPT.wait(tries.saturating_sub(1), unit));
     let wait = outcome
         .retry_after()
         .map_or(jittered, |floor| floor.saturating_add(jittered));
@@ -130,16 +136,8 @@ pub fn valid_until(created: Timestamp, signed_in: Timestamp, refreshed: Option<T
         .after(VALIDITY)
 }
 
-fn doubled(first: Duration, times: u32) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(times.min(16)))
-}
-
-fn clamp(unit: f64) -> f64 {
-    if unit.is_finite() {
-        unit.clamp(0.0, 1.0)
-    } else {
-        0.5
-    }
+fn milliseconds(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number / 1_000.0).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -177,11 +175,11 @@ mod tests {
         fn backoff_is_bounded_and_honours_retry_after(failure in any_failure(), before in 0_u32.., unit in 0.0..1.0) {
             let wait = after_failure(&failure, before, unit);
             prop_assert!(wait >= Duration::from_secs(5));
-            prop_assert!(wait <= LONGEST_RETRY_AFTER + FIRST_BACKOFF);
+            prop_assert!(wait <= LONGEST_RETRY_AFTER + RETRY_AFTER_SPREAD);
             if let Some(floor) = failure.retry_after() {
                 prop_assert!(wait >= floor.min(LONGEST_RETRY_AFTER));
             } else {
-                prop_assert!(wait <= LONGEST_BACKOFF);
+                prop_assert!(wait <= Duration::from_mins(5));
             }
         }
 

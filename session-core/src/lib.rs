@@ -20,6 +20,8 @@ pub mod page;
 
 pub mod outcome;
 
+pub mod backoff;
+
 pub mod due;
 
 pub mod finish;

@@ -200,10 +200,10 @@ fn from_page(page: &Page, presented: &RefreshToken) -> Outcome {
     }
 }
 
-/// Whether a page is upstream's login page. A part of one proves nothing, nor does one that sets a token in a way
+/// Whether a page is upstream's login page. A part of one proves nothing, nor does one that may set a token in a way
 /// that we can't read: a live session's page may hold such a form, too.
 fn shows_sign_in(page: &Page) -> bool {
-    page.login_form && page.end == PageEnd::Complete && !page.sets_token
+    page.login_form && page.end == PageEnd::Complete && !page.may_set_token
 }
 
 /// Whether a redirect stays on upstream's own host (or one under it) and leads to where one signs in or out.
@@ -257,7 +257,7 @@ mod tests {
         Page {
             refresh_token: token.map(str::to_owned),
             fingerprint: Some("print".to_owned()),
-            sets_token: token.is_some(),
+            may_set_token: token.is_some(),
             login_form,
             end,
             bytes: 100,
@@ -342,7 +342,7 @@ mod tests {
             OutcomeCode::Unreachable,
         );
         let computed = Page {
-            sets_token: true,
+            may_set_token: true,
             ..page(None, true, PageEnd::Complete)
         };
         check(status(200), Some(&computed), OutcomeCode::Unrecognised);

@@ -62,8 +62,9 @@ pub struct Page {
     pub refresh_token: Option<String>,
     /// The value of the last complete call for the key `fingerprint`, unchecked.
     pub fingerprint: Option<String>,
-    /// Whether a call for the key `refreshToken` was begun, even if its value can't be read.
-    pub sets_token: bool,
+    /// Whether a script sets the token, or may do so: a call for the key `refreshToken` was begun, whatever became of
+    /// it, or a script could not be read to its end.
+    pub may_set_token: bool,
     /// Whether it has the fields of upstream's login form.
     pub login_form: bool,
     /// How it ended.
@@ -78,7 +79,7 @@ impl fmt::Debug for Page {
             .debug_struct("Page")
             .field("refresh_token", &self.refresh_token.is_some())
             .field("fingerprint", &self.fingerprint.is_some())
-            .field("sets_token", &self.sets_token)
+            .field("may_set_token", &self.may_set_token)
             .field("login_form", &self.login_form)
             .field("end", &self.end)
             .field("bytes", &self.bytes)
@@ -188,7 +189,7 @@ impl PageReader {
         Page {
             refresh_token: finds.refresh_token.take(),
             fingerprint: finds.fingerprint.take(),
-            sets_token: finds.sets_token,
+            may_set_token: finds.may_set_token,
             login_form: finds.fields.are_both_there(),
             end: self.end.unwrap_or(natural),
             bytes: self.bytes,

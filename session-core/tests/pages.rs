@@ -53,7 +53,7 @@ fn case(path: &Path) -> Case {
         expected: Page {
             refresh_token: Some(value("token")).filter(|token| token != "-"),
             fingerprint: Some(value("fingerprint")).filter(|fingerprint| fingerprint != "-"),
-            sets_token: field("sets token").map_or(value("token") != "-", |told| told == "yes"),
+            may_set_token: field("may set token").map_or(value("token") != "-", |told| told == "yes"),
             login_form: value("login form") == "yes",
             end: match value("end").as_str() {
                 "complete" => PageEnd::Complete,

@@ -248,8 +248,9 @@ begin
 end
 $$;
 
--- Writes one entry by itself. A fingerprint that another of the user's rows took in this moment is left out; whatever
--- else the table refuses costs this entry alone.
+-- Writes one entry by itself. A fingerprint that another of the user's rows took in this moment is left out. What the
+-- table refuses, by a constraint or a trigger of its own, costs this entry alone: the failure is noted, so that the row
+-- is not the oldest due for ever. A row that somebody else holds is told as such, to be tried again.
 create or replace function public.finish_alone(
   p_holder uuid, p_run_id uuid, p_trigger text, p_entry jsonb
 ) returns jsonb
@@ -259,18 +260,23 @@ as $$
 begin
   return public.finish_together(p_holder, p_run_id, p_trigger, jsonb_build_array(p_entry)) -> 0;
 exception
-  when unique_violation then
+  when lock_not_available then
+    return jsonb_build_object('id', p_entry -> 'id', 'result', 'locked');
+  when integrity_constraint_violation or data_exception or plpgsql_error or with_check_option_violation then
     if p_entry ? 'fingerprint' then
       return public.finish_alone(p_holder, p_run_id, p_trigger, p_entry - 'fingerprint');
     end if;
-    return jsonb_build_object('id', p_entry -> 'id', 'result', 'refused');
-  when others then
+    if p_entry ->> 'outcome' <> 'unwritten' then
+      perform public.finish_alone(p_holder, p_run_id, p_trigger, p_entry - 'token' - 'cookies'
+        || '{"kind": "failed", "outcome": "unwritten", "nextInSeconds": 300}');
+    end if;
     return jsonb_build_object('id', p_entry -> 'id', 'result', 'refused');
 end
 $$;
 
 -- Writes all entries in one statement; where one of them can't be written, each by itself, so that it doesn't take
--- the tokens of its neighbours with it. Called by the Worker.
+-- the tokens of its neighbours with it. Called by the Worker. Other trouble, such as a full disk, is the caller's to
+-- wait for.
 create or replace function public.finish_sessions(
   p_holder uuid, p_run_id uuid, p_trigger text, p_results jsonb
 ) returns jsonb
@@ -278,7 +284,8 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  answers jsonb;
+  answers jsonb[];
+  numbered record;
 begin
   if exists (
     select from jsonb_to_recordset(p_results) as entry (id uuid, kind text, outcome text, "nextInSeconds" float8)
@@ -291,13 +298,25 @@ begin
   end if;
 
   begin
-    answers := public.finish_together(p_holder, p_run_id, p_trigger, p_results);
-  exception when others then
-    select coalesce(jsonb_agg(public.finish_alone(p_holder, p_run_id, p_trigger, numbered.entry) order by numbered.position), '[]')
-    into answers
-    from jsonb_array_elements(p_results) with ordinality as numbered (entry, position);
+    perform set_config('lock_timeout', '1500ms', true);
+    return jsonb_build_object(
+      'now', public.to_millis(now()),
+      'results', public.finish_together(p_holder, p_run_id, p_trigger, p_results));
+  exception
+    when lock_not_available or integrity_constraint_violation or data_exception or plpgsql_error
+      or with_check_option_violation then
+      perform set_config('lock_timeout', '50ms', true);
   end;
-  return jsonb_build_object('now', public.to_millis(now()), 'results', answers);
+
+  -- In the order of their ids, as ever.
+  for numbered in
+    select element.entry, element.position
+    from jsonb_array_elements(p_results) with ordinality as element (entry, position)
+    order by (element.entry ->> 'id')::uuid
+  loop
+    answers[numbered.position] := public.finish_alone(p_holder, p_run_id, p_trigger, numbered.entry);
+  end loop;
+  return jsonb_build_object('now', public.to_millis(now()), 'results', to_jsonb(answers));
 end
 $$;
 

@@ -16,8 +16,8 @@ use super::{
 pub(super) struct Finds {
     pub(super) refresh_token: Option<String>,
     pub(super) fingerprint: Option<String>,
-    /// A call that sets the token was begun.
-    pub(super) sets_token: bool,
+    /// A call that sets the token was begun, or a script was given up.
+    pub(super) may_set_token: bool,
     pub(super) fields: LoginFields,
     pub(super) recent: Recent,
     script: Option<Script>,
@@ -92,7 +92,7 @@ impl Finds {
         Self {
             refresh_token: None,
             fingerprint: None,
-            sets_token: false,
+            may_set_token: false,
             fields: LoginFields {
                 mail: false,
                 password: false,
@@ -136,7 +136,7 @@ impl Finds {
                 Key::Fingerprint => self.fingerprint = Some(value),
             }
         }
-        self.sets_token |= script.lexer.sets_token();
+        self.may_set_token |= script.lexer.may_set_token();
         if chunk.last_in_text_node() {
             self.end_script();
         }

@@ -124,9 +124,9 @@ impl Lexer {
         self.found.take()
     }
 
-    /// Whether a call that sets the token was begun.
-    pub(super) fn sets_token(&self) -> bool {
-        self.calls.sets_token()
+    /// Whether a call that sets the token was begun, or may have been where reading was given up.
+    pub(super) fn may_set_token(&self) -> bool {
+        self.calls.sets_token() || matches!(self.mode, Mode::GivenUp)
     }
 
     pub(super) fn give_up(&mut self) {

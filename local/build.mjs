@@ -21,7 +21,7 @@ const SOURCES = [
 /** Builds the Worker into edge-worker/build. `packages: false`: see setup. */
 export async function build(options) {
   const stamp = path.join(OUTPUT, "made-from");
-  const key = fingerprint();
+  const key = fingerprint(SOURCES);
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === key) return;
   rmSync(stamp, { force: true });
   const { environment, workerBuild, toolchain } = await setup(options);
@@ -42,9 +42,10 @@ export async function build(options) {
   writeFileSync(stamp, key);
 }
 
-function fingerprint() {
+/** A digest of sources: folders, or files by name. */
+export function fingerprint(sources, wanted = () => true) {
   const hash = createHash("sha256");
-  for (const file of SOURCES.flatMap(filesOf)) hash.update(file).update(readFileSync(path.join(ROOT, file)));
+  for (const file of sources.flatMap(filesOf).filter(wanted)) hash.update(file).update(readFileSync(path.join(ROOT, file)));
   return hash.digest("hex");
 }
 

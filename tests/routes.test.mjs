@@ -64,6 +64,24 @@ test("a token that is not a signed-in user's is refused", async () => {
   assert.equal(world.site.requests.length, 0);
 });
 
+test("a cookie signs in pages of the same origin, and nobody else's", async () => {
+  const session = await world.signIn();
+  const cookie = `x=1; keepalive_token=${as(ANA).authorization.slice(7)}`;
+  const by = (headers, method = "GET", json) =>
+    world.worker.call("/api/auth/refresh", { method, json, headers: { cookie, ...headers } });
+  assert.equal((await by({ "sec-fetch-site": "same-origin" })).status, 200);
+  for (const headers of [{}, { "sec-fetch-site": "cross-site" }, { origin: "https://evil.example.com" }]) {
+    const answer = await by(headers);
+    assert.deepEqual([answer.status, answer.body.code], [403, "cross_site"], JSON.stringify(headers));
+  }
+  const simple = await by({ "sec-fetch-site": "same-origin" }, "POST");
+  assert.deepEqual([simple.status, simple.body.code], [403, "cross_site"], "a form could send that");
+  assert.equal(session.calls.length, 0);
+  assert.equal((await by({ "sec-fetch-site": "same-origin" }, "POST", {})).status, 200);
+  const stale = await by({ cookie: "keepalive_token=abc", "sec-fetch-site": "same-origin" });
+  assert.deepEqual([stale.status, stale.body.code], [401, "unauthorized"]);
+});
+
 test("a token without an e-mail address is told apart", async () => {
   for (const email of [undefined, "", null]) {
     const { status: code, body } = await world.worker.call("/api/auth/refresh", { headers: as(email) });
@@ -432,7 +450,10 @@ test("every answer has its id, is JSON, and is kept by no cache", async () => {
     assert.equal(headers.get("x-content-type-options"), "nosniff");
     assert.match(headers.get("content-type"), /^application\/json/);
     assert.match(headers.get("x-request-id"), /^[0-9a-f-]{36}$/);
-    if (!body.success) assert.equal(body.requestId, headers.get("x-request-id"));
+    if (!body.success) {
+      assert.equal(body.requestId, headers.get("x-request-id"));
+      assert.ok(Math.abs(Date.parse(body.serverTime) - Date.now()) < 5000);
+    }
     ids.add(headers.get("x-request-id"));
   }
   assert.equal(ids.size, answers.length);

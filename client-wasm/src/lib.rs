@@ -21,39 +21,55 @@ static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_all
 /// One user's session, for JavaScript. Not part of the package's interface: its shape changes without notice.
 ///
 /// Times are milliseconds since the epoch, `now` by the browser's clock, `unit` is random from 0 up to 1, and `NaN`
-/// stands for what is absent. The numbers of states and the like are the places in the lists of `js/core.ts`.
+/// stands for what is absent. The numbers of states and the like are the places in the lists of `js/core.ts`. What is
+/// more than a number goes through a window, place by place: an array would bring an allocator's worth of code.
 #[wasm_bindgen]
 #[derive(Default)]
-pub struct Core(Machine);
+pub struct Core {
+    machine: Machine,
+    window: [f64; numbers::WINDOW],
+}
 
 #[wasm_bindgen]
 impl Core {
     /// Knows nothing yet.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Self {
-        Self(Machine::new())
+        Self::default()
+    }
+
+    /// Writes to the window.
+    pub fn set(&mut self, place: usize, number: f64) {
+        if let Some(slot) = self.window.get_mut(place) {
+            *slot = number;
+        }
+    }
+
+    /// Reads from the window.
+    pub fn get(&self, place: usize) -> f64 {
+        self.window.get(place).copied().unwrap_or(f64::NAN)
     }
 
     /// What to ask now: 0 nothing, 1 a check, 2 a refresh.
     pub fn want(&self, now: f64) -> u32 {
-        self.0.want(now) as u32
+        self.machine.want(now) as u32
     }
 
     /// How long until something could be wanted or look different, in milliseconds; infinite for never.
     pub fn wait(&self, now: f64) -> f64 {
-        self.0.wait(now)
+        self.machine.wait(now)
     }
 
     /// A call starts; answers its ticket, or 0 if one is under way already.
     pub fn begin(&mut self, refresh: bool) -> u32 {
         let want = if refresh { Want::Refresh } else { Want::Check };
-        self.0.begin(want).unwrap_or(0)
+        self.machine.begin(want).unwrap_or(0)
     }
 
-    /// The call was answered: `server_time`, last refresh, next due, when by hand, count, state, under way, failed.
-    /// Answers whether it still counts.
-    pub fn told(&mut self, ticket: u32, told: &[f64], now: f64, unit: f64) -> bool {
-        numbers::told(told).is_some_and(|told| self.0.told(ticket, told, now, unit))
+    /// The call was answered. In the window: server's time, last refresh, next due, when by hand, count, state, under
+    /// way, failed. Answers whether it still counts.
+    pub fn told(&mut self, ticket: u32, now: f64, unit: f64) -> bool {
+        numbers::told(&self.window).is_some_and(|told| self.machine.told(ticket, told, now, unit))
     }
 
     /// The call failed, with this HTTP status (0 for none) and code (0 any, 1 session expired, 2 not found,
@@ -75,28 +91,28 @@ impl Core {
             retry_after: numbers::some(retry_after),
             server_time: numbers::some(server_time),
         };
-        self.0.failed(ticket, failure, now, unit)
+        self.machine.failed(ticket, failure, now, unit)
     }
 
     /// The call was given up, by an unmount say.
     pub fn abandoned(&mut self, ticket: u32) {
-        self.0.abandoned(ticket);
+        self.machine.abandoned(ticket);
     }
 
     /// No turn could be had within bounds.
     pub fn crowded(&mut self, now: f64, unit: f64) {
-        self.0.crowded(now, unit);
+        self.machine.crowded(now, unit);
     }
 
     /// Whether the browser has a network.
     pub fn online(&mut self, online: bool, now: f64, unit: f64) {
-        self.0.set_online(online, now, unit);
+        self.machine.set_online(online, now, unit);
     }
 
     /// From when on a refresh by hand is possible: 0 for now, infinite while a call is under way, `NaN` where only a
     /// sign-in helps.
     pub fn manual(&self, now: f64) -> f64 {
-        match self.0.manual(now) {
+        match self.machine.manual(now) {
             Manual::Yes => 0.0,
             Manual::Busy => f64::INFINITY,
             Manual::Wait(until) => until,
@@ -107,27 +123,27 @@ impl Core {
     /// A check is wanted now, due or not.
     #[wasm_bindgen(js_name = askAgain)]
     pub fn ask_again(&mut self) {
-        self.0.ask_again();
+        self.machine.ask_again();
     }
 
     /// Another account: forgets everything.
     pub fn forget(&mut self) {
-        self.0.forget();
+        self.machine.forget();
     }
 
-    /// How it looks: state, health, needs a refresh, is refreshing, last refresh, next due, count, when by hand, next
-    /// try after trouble.
-    pub fn view(&self, now: f64) -> Box<[f64]> {
-        Box::new(numbers::view(&self.0, now))
+    /// Puts into the window how it looks: state, health, needs a refresh, is refreshing, last refresh, next due, count,
+    /// when by hand, next try after trouble.
+    pub fn view(&mut self, now: f64) {
+        self.window = numbers::view(&self.machine, now);
     }
 
-    /// What other tabs, and this one after a reload, should know.
-    pub fn keep(&self) -> Box<[f64]> {
-        numbers::keep(&self.0)
+    /// Puts into the window what other tabs, and this one after a reload, should know.
+    pub fn keep(&mut self) {
+        self.window = numbers::keep(&self.machine);
     }
 
-    /// Takes that over, if it is newer. Answers whether it was.
-    pub fn adopt(&mut self, kept: &[f64], now: f64) -> bool {
-        numbers::kept(kept).is_some_and(|shared| self.0.adopt(shared, now))
+    /// Takes that over from the window, if it is newer. Answers whether it was.
+    pub fn adopt(&mut self, now: f64) -> bool {
+        numbers::kept(&self.window).is_some_and(|shared| self.machine.adopt(shared, now))
     }
 }

@@ -6,6 +6,9 @@ use session_core::wire::State;
 
 use crate::machine::{Code, Machine, Manual, Shared, Standing, Told, Trouble};
 
+/// How many numbers cross at once, at the most.
+pub(crate) const WINDOW: usize = 19;
+
 /// The version of what is kept. Another one's is not taken over.
 const VERSION: f64 = 1.0;
 
@@ -93,7 +96,7 @@ fn told_numbers(told: Option<Told>) -> [f64; 8] {
     })
 }
 
-pub(crate) fn view(machine: &Machine, now: f64) -> [f64; 9] {
+pub(crate) fn view(machine: &Machine, now: f64) -> [f64; WINDOW] {
     let told = machine.shared.told;
     let state = match (machine.shared.standing, told) {
         (Standing::Expired, _) => state_number(State::Expired),
@@ -112,7 +115,7 @@ pub(crate) fn view(machine: &Machine, now: f64) -> [f64; 9] {
     } else {
         machine.shared.not_before
     };
-    [
+    window([
         state,
         f64::from(machine.health(now) as u8),
         flag(machine.needs_refresh(now)),
@@ -122,7 +125,16 @@ pub(crate) fn view(machine: &Machine, now: f64) -> [f64; 9] {
         told.map_or(0.0, |told| f64::from(told.count)),
         by_hand,
         next_try,
-    ]
+    ])
+}
+
+/// The window with these numbers, and zeros behind them.
+fn window(numbers: impl IntoIterator<Item = f64>) -> [f64; WINDOW] {
+    let mut window = [0.0; WINDOW];
+    for (slot, number) in window.iter_mut().zip(numbers) {
+        *slot = number;
+    }
+    window
 }
 
 const STANDINGS: [Standing; 3] = [Standing::Open, Standing::Expired, Standing::SignedOut];
@@ -136,7 +148,7 @@ const TROUBLES: [Trouble; 7] = [
     Trouble::Unusable,
 ];
 
-pub(crate) fn keep(machine: &Machine) -> Box<[f64]> {
+pub(crate) fn keep(machine: &Machine) -> [f64; WINDOW] {
     let shared = &machine.shared;
     let own = [
         VERSION,
@@ -151,7 +163,7 @@ pub(crate) fn keep(machine: &Machine) -> Box<[f64]> {
         shared.floor,
         shared.spread,
     ];
-    own.into_iter().chain(told_numbers(shared.told)).collect()
+    window(own.into_iter().chain(told_numbers(shared.told)))
 }
 
 /// Reads what was kept. It comes from storage that anybody on the page can write: what is no number of ours is

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use session_core::outcome::{Outcome, OutcomeCode};
+use session_core::{
+    outcome::{Outcome, OutcomeCode},
+    time::Timestamp,
+    wire::Problem,
+};
 use worker::{Headers, Response};
 
 use crate::{config::ConfigError, database::DatabaseError, identity::IdentityError, run::Summary};
@@ -33,6 +37,7 @@ pub(crate) enum ApiError {
         code: OutcomeCode,
         retry_after: Option<Duration>,
     },
+    CrossSite,
     Superseded,
     Database(DatabaseError),
     BatchFailed(Box<Summary>),
@@ -103,21 +108,29 @@ impl ApiError {
     }
 
     /// The answer.
-    pub(crate) fn to_response(&self, request_id: &str) -> worker::Result<Response> {
-        let shown = self.shown();
-        let mut body = match self {
-            Self::BatchFailed(summary) | Self::BatchBroken(_, summary) => {
-                serde_json::to_value(summary).unwrap_or_else(|_| json!({}))
-            }
-            _ => json!({}),
-        };
-        if let Value::Object(fields) = &mut body {
-            fields.insert("success".to_owned(), json!(false));
-            fields.insert("error".to_owned(), json!(shown.error));
-            fields.insert("code".to_owned(), json!(shown.code));
-            fields.insert("requestId".to_owned(), json!(request_id));
+    pub(crate) fn to_response(&self, request_id: &str, now: Timestamp) -> worker::Result<Response> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            #[serde(flatten)]
+            problem: Problem,
+            #[serde(flatten)]
+            summary: Option<&'a Summary>,
         }
-        let response = json_response(&body, shown.status)?;
+        let shown = self.shown();
+        let body = Body {
+            problem: Problem {
+                success: false,
+                error: shown.error,
+                code: shown.code.to_owned(),
+                request_id: request_id.to_owned(),
+                server_time: now,
+            },
+            summary: match self {
+                Self::BatchFailed(summary) | Self::BatchBroken(_, summary) => Some(summary),
+                _ => None,
+            },
+        };
+        let response = json_response(&serde_json::to_value(&body).unwrap_or_default(), shown.status)?;
         let headers = response.headers();
         if let Some(wait) = shown.retry_after {
             headers.set("Retry-After", &whole_seconds(wait).to_string())?;
@@ -152,6 +165,11 @@ impl ApiError {
                 &sentence(&IdentityError::NoEmail.to_string()),
             ),
             Self::Identity(error) => plain(401, "unauthorized", &sentence(&error.to_string())),
+            Self::CrossSite => plain(
+                403,
+                "cross_site",
+                "A sign-in by cookie is taken from pages of this site alone, and changes only as JSON.",
+            ),
             Self::InternalKey => plain(401, "unauthorized", "A valid x-api-key is required."),
             Self::NoSuchRoute => plain(404, "not_found", "There is nothing at this address."),
             Self::MethodNotAllowed { allow } => {

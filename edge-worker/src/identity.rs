@@ -55,13 +55,45 @@ struct Claims {
     email: Option<String>,
 }
 
-/// Checks an `Authorization` header.
-pub(crate) fn user(
-    authorization: Option<&str>,
-    secret: &Secret,
-    now: Timestamp,
-) -> Result<User, IdentityError> {
-    let token = authorization.and_then(bearer).ok_or(IdentityError::Missing)?;
+/// The cookie that a page of the same site may sign in by, `HttpOnly`, where it sends no `Authorization`.
+const COOKIE: &str = "keepalive_token";
+
+/// Where a request came from, as its browser tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Provenance<'a> {
+    /// `Sec-Fetch-Site`.
+    pub(crate) fetch_site: Option<&'a str>,
+    /// `Origin`.
+    pub(crate) origin: Option<&'a str>,
+    /// The origin of the address that was asked for.
+    pub(crate) own_origin: &'a str,
+}
+
+impl Provenance<'_> {
+    /// Whether a page of this very site asks. What tells nothing is no browser of today, and has no business with
+    /// cookies.
+    pub(crate) fn is_same_site(&self) -> bool {
+        match (self.fetch_site, self.origin) {
+            (Some(site), _) => site == "same-origin",
+            (None, Some(origin)) => origin == self.own_origin,
+            (None, None) => false,
+        }
+    }
+}
+
+/// The token in a `Cookie` header.
+pub(crate) fn token_in_cookie(header: &str) -> Option<&str> {
+    let pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .into_iter()
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, token)| token)
+        .filter(|token| !token.is_empty())
+}
+
+/// Checks a user's token.
+pub(crate) fn user(token: Option<&str>, secret: &Secret, now: Timestamp) -> Result<User, IdentityError> {
+    let token = token.ok_or(IdentityError::Missing)?;
     if token.len() > LONGEST_TOKEN {
         return Err(IdentityError::Invalid);
     }
@@ -98,7 +130,8 @@ pub(crate) fn is_internal(given: Option<&str>, keys: &[Secret]) -> bool {
     one_of.into()
 }
 
-fn bearer(header: &str) -> Option<&str> {
+/// The token in an `Authorization` header.
+pub(crate) fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
@@ -163,6 +196,42 @@ mod tests {
             (None, false),
         ] {
             assert_eq!(is_internal(given, &keys), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_counts_from_pages_of_the_same_site_alone() {
+        let own_origin = "https://app.example.com";
+        for (fetch_site, origin, expected) in [
+            (Some("same-origin"), None, true),
+            (Some("same-origin"), Some("https://app.example.com"), true),
+            (Some("same-site"), None, false),
+            (Some("cross-site"), Some("https://app.example.com"), false),
+            (Some("none"), None, false),
+            (None, Some("https://app.example.com"), true),
+            (None, Some("https://app.example.com.evil.com"), false),
+            (None, Some("null"), false),
+            (None, None, false),
+        ] {
+            let provenance = Provenance {
+                fetch_site,
+                origin,
+                own_origin,
+            };
+            assert_eq!(provenance.is_same_site(), expected, "{provenance:?}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_found_by_its_whole_name() {
+        for (header, token) in [
+            ("keepalive_token=a.b.c", Some("a.b.c")),
+            ("x=1; keepalive_token=a=b ;y=2", Some("a=b")),
+            ("xkeepalive_token=a", None),
+            ("keepalive_token=", None),
+            ("", None),
+        ] {
+            assert_eq!(token_in_cookie(header), token, "{header}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     answer::{ApiError, success},
     config::{Config, config},
     database::{DatabaseError, Fate, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
-    identity::{self, User},
+    identity::{self, Provenance, User},
     log,
     refresh::refresh_one,
     run::run,
@@ -89,7 +89,7 @@ pub(crate) async fn answer(mut request: Request, env: &Env, context: &Context) -
                 let (code, reason) = error.to_log();
                 log::request_failed(&request_id, code, &reason);
             }
-            error.to_response(&request_id)?
+            error.to_response(&request_id, now())?
         }
     };
     response.headers().set("X-Request-Id", &request_id)?;
@@ -193,12 +193,14 @@ async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Re
                 }
                 Some(result) if matches!(refreshed.outcome, Outcome::Refreshed(_)) => {
                     let status = result.status.ok_or(ApiError::NoSession)?;
-                    ok(&status.to_refresh_answer(false, server_time))
+                    ok(&status.to_refresh_answer(false, MANUAL_PAUSE, server_time))
                 }
                 _ => Err(ApiError::from_outcome(&refreshed.outcome)),
             }
         }
-        (UserClaimResult::Reused, _, Some(status)) => ok(&status.to_refresh_answer(true, claim.now)),
+        (UserClaimResult::Reused, _, Some(status)) => {
+            ok(&status.to_refresh_answer(true, MANUAL_PAUSE, claim.now))
+        }
         (UserClaimResult::Expired, ..) => Err(ApiError::SessionExpired),
         (UserClaimResult::Busy, ..) => Err(ApiError::Busy {
             retry_after: BUSY_PAUSE,
@@ -287,8 +289,33 @@ struct BatchChoice {
 }
 
 fn signed_in(request: &Request, config: &Config) -> Result<User, ApiError> {
-    let header = request.headers().get("Authorization").ok().flatten();
-    Ok(identity::user(header.as_deref(), &config.jwt_secret, now())?)
+    let header = |name| request.headers().get(name).ok().flatten();
+    let (authorization, cookies) = (header("Authorization"), header("Cookie"));
+    let token = match &authorization {
+        Some(authorization) => identity::bearer(authorization),
+        None => cookies.as_deref().and_then(identity::token_in_cookie),
+    };
+    if authorization.is_none() && token.is_some() && !may_use_cookie(request, header) {
+        return Err(ApiError::CrossSite);
+    }
+    Ok(identity::user(token, &config.jwt_secret, now())?)
+}
+
+/// A browser sends cookies for other sites' pages, too: what changes something must be of a kind that those can't send.
+fn may_use_cookie(request: &Request, header: impl Fn(&'static str) -> Option<String>) -> bool {
+    let (fetch_site, origin) = (header("Sec-Fetch-Site"), header("Origin"));
+    let own_origin = request
+        .url()
+        .map(|url| url.origin().ascii_serialization())
+        .unwrap_or_default();
+    let provenance = Provenance {
+        fetch_site: fetch_site.as_deref(),
+        origin: origin.as_deref(),
+        own_origin: &own_origin,
+    };
+    let json =
+        header("Content-Type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json"));
+    provenance.is_same_site() && (request.method() == Method::Get || json)
 }
 
 fn session_in_query(request: &Request) -> Result<Option<String>, ApiError> {

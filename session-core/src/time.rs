@@ -10,6 +10,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 /// Reads from JSON as that number; writes to JSON as RFC 3339 text with a zone (`2026-01-02T03:04:05.678Z`),
 /// since a time without its zone is read differently by every client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 

@@ -8,6 +8,7 @@ use crate::{due, outcome::OutcomeCode, time::Timestamp};
 
 /// How a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Kept alive.
@@ -48,6 +49,7 @@ pub struct StoredStatus {
 
 /// What the owner of a session is advised to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Recommendation {
     /// Nothing.
@@ -60,6 +62,7 @@ pub enum Recommendation {
 
 /// The answer of `GET /api/auth/refresh`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct RefreshStatus {
     /// Which of the user's sessions this is.
@@ -72,6 +75,8 @@ pub struct RefreshStatus {
     pub needs_refresh: bool,
     /// Whether `POST` would call upstream now.
     pub can_refresh: bool,
+    /// From when on it would; `null` while a refresh is under way, and where only a sign-in helps.
+    pub can_refresh_at: Option<Timestamp>,
     /// Whether a refresh is under way.
     pub is_refreshing: bool,
     /// Successes so far.
@@ -86,6 +91,7 @@ pub struct RefreshStatus {
 
 /// The answer of `GET /api/auth/aimharder`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionCheck {
     /// Whether the session can be used for bookings, as far as is known.
@@ -101,6 +107,7 @@ pub struct SessionCheck {
 
 /// The answer of `POST /api/auth/refresh`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct RefreshAnswer {
     /// The session is fresh: renewed by this call, or moments ago by another.
@@ -115,6 +122,25 @@ pub struct RefreshAnswer {
     pub refresh_count: u32,
     /// How the session stands.
     pub state: State,
+    /// From when on a further refresh by hand is possible.
+    pub can_refresh_at: Option<Timestamp>,
+    /// The server's clock.
+    pub server_time: Timestamp,
+}
+
+/// What every failure answers; those of a batch have its summary's fields besides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Always `false`.
+    pub success: bool,
+    /// A sentence for people.
+    pub error: String,
+    /// Stable, for programs.
+    pub code: String,
+    /// Names the request in the log.
+    pub request_id: String,
     /// The server's clock.
     pub server_time: Timestamp,
 }
@@ -123,20 +149,30 @@ impl StoredStatus {
     /// What its owner is told. A manual refresh is possible once `pause` has passed since the last attempt.
     pub fn to_refresh_status(&self, pause: Duration, now: Timestamp) -> RefreshStatus {
         let due = self.next_refresh_at.is_some_and(|due| due <= now);
-        let held_back = self.last_error.as_deref() == Some(OutcomeCode::Throttled.as_str()) && !due;
-        let rested = self.last_attempt_at.is_none_or(|last| now.since(last) >= pause);
+        let can_refresh_at = self.can_refresh_at(pause);
         RefreshStatus {
             session_id: self.id.clone(),
             last_refresh_date: self.last_refresh_date,
             next_refresh_due: self.next_refresh_at,
             needs_refresh: self.is_usable() && (due || self.last_error.is_some()),
-            can_refresh: self.is_usable() && !self.leased && rested && !held_back,
+            can_refresh: can_refresh_at.is_some_and(|at| at <= now),
+            can_refresh_at,
             is_refreshing: self.leased,
             refresh_count: self.refresh_count,
             state: self.state,
             last_error: self.last_error.clone(),
             server_time: now,
         }
+    }
+
+    /// From when on a manual refresh is possible: after a rest, and not before the time that upstream named.
+    fn can_refresh_at(&self, pause: Duration) -> Option<Timestamp> {
+        let rested = self
+            .last_attempt_at
+            .map_or(self.signed_in_at, |last| last.after(pause));
+        let throttled = self.last_error.as_deref() == Some(OutcomeCode::Throttled.as_str());
+        let named = self.next_refresh_at.filter(|_| throttled);
+        (self.is_usable() && !self.leased).then(|| rested.max(named.unwrap_or(rested)))
     }
 
     /// Whether anything but a new sign-in can help it.
@@ -163,7 +199,7 @@ impl StoredStatus {
     }
 
     /// The answer to a refresh that left the session in this status.
-    pub fn to_refresh_answer(&self, reused: bool, now: Timestamp) -> RefreshAnswer {
+    pub fn to_refresh_answer(&self, reused: bool, pause: Duration, now: Timestamp) -> RefreshAnswer {
         RefreshAnswer {
             refreshed: true,
             reused,
@@ -171,6 +207,7 @@ impl StoredStatus {
             next_refresh_due: self.next_refresh_at,
             refresh_count: self.refresh_count,
             state: self.state,
+            can_refresh_at: self.can_refresh_at(pause),
             server_time: now,
         }
     }
@@ -198,6 +235,40 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
+    /// The client's types are these. `UPDATE_TYPES=1 cargo test` writes them anew.
+    #[test]
+    fn the_client_s_types_are_up_to_date() {
+        use ts_rs::{Config, TS};
+
+        let config = Config::new();
+        let declarations = [
+            Timestamp::decl(&config),
+            State::decl(&config),
+            Recommendation::decl(&config),
+            RefreshStatus::decl(&config),
+            SessionCheck::decl(&config),
+            RefreshAnswer::decl(&config),
+            Problem::decl(&config),
+        ];
+        let mut types =
+            "// The JSON of the Worker's routes. Made from session-core/src/wire.rs by its tests.\n"
+                .to_owned();
+        for declaration in declarations {
+            types.push_str("\nexport ");
+            types.push_str(&declaration);
+            types.push('\n');
+        }
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../client-wasm/js/wire.ts");
+        if std::env::var_os("UPDATE_TYPES").is_some() {
+            std::fs::write(file, &types).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(file).unwrap_or_default(),
+            types,
+            "run UPDATE_TYPES=1 cargo test"
+        );
+    }
+
     #[test]
     fn the_check_answers_in_this_shape() {
         assert_eq!(
@@ -206,6 +277,7 @@ mod tests {
                 "sessionValid": true, "validUntil": "2026-01-02T06:36:41Z", "recommendation": "none",
                 "sessionId": "1", "lastRefreshDate": "2025-12-26T06:36:41Z",
                 "nextRefreshDue": "2025-12-26T06:53:21Z", "needsRefresh": false, "canRefresh": true,
+                "canRefreshAt": "2025-12-17T19:33:20Z",
                 "isRefreshing": false, "refreshCount": 4, "state": "active", "lastError": null,
                 "serverTime": "2025-12-26T06:46:41Z",
             })
@@ -215,11 +287,11 @@ mod tests {
     #[test]
     fn a_refresh_answers_in_this_shape() {
         assert_eq!(
-            serde_json::to_value(stored(&json!({})).to_refresh_answer(false, NOW)).unwrap(),
+            serde_json::to_value(stored(&json!({})).to_refresh_answer(false, PAUSE, NOW)).unwrap(),
             json!({
                 "refreshed": true, "reused": false, "lastRefreshDate": "2025-12-26T06:36:41Z",
                 "nextRefreshDue": "2025-12-26T06:53:21Z", "refreshCount": 4, "state": "active",
-                "serverTime": "2025-12-26T06:46:41Z",
+                "canRefreshAt": "2025-12-17T19:33:20Z", "serverTime": "2025-12-26T06:46:41Z",
             })
         );
     }

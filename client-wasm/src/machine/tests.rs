@@ -299,7 +299,7 @@ fn what_is_kept_is_read_back_as_it_was_and_rubbish_is_refused() {
         Some(Machine::new().shared)
     );
     for (index, rubbish) in [(0, 2.0), (1, f64::NAN), (4, 7.0), (5, -1.0), (8, f64::INFINITY)] {
-        let mut changed = kept.clone();
+        let mut changed = kept;
         changed[index] = rubbish;
         assert_eq!(crate::numbers::kept(&changed), None, "{index}");
     }

@@ -1,0 +1,371 @@
+// The browser's side without a framework: fetch, timers, events and tabs around the core, which decides.
+
+import { codeOf, KEPT, loadCore, numbersOf, put, readView, serverTimeOf, take, UNKNOWN, VIEW } from "./core.js";
+import type { Core, View } from "./core.js";
+import { inTurn, read, write } from "./tabs.js";
+import type { Problem, RefreshAnswer, RefreshStatus } from "./wire.js";
+
+/** What a client needs to know. */
+export interface RefreshClientOptions {
+  /** The Worker's address. Default: the page's own origin. */
+  url?: string | undefined;
+  /**
+   * Answers the token that the Worker accepts, or nothing if nobody is signed in. Without it the Worker gets the
+   * `HttpOnly` cookie of its own origin.
+   */
+  getToken?: (() => string | null | undefined | Promise<string | null | undefined>) | undefined;
+  /** A stable id of the signed-in user. Tabs of one user share what they know; another user starts from nothing. */
+  user?: string | undefined;
+  /** Which of the user's sessions; default: the one signed in last. */
+  sessionId?: string | undefined;
+}
+
+/** What went wrong last. */
+export interface RefreshError {
+  /** Stable: the Worker's code, or `network`, `timeout`, `http_<status>`. */
+  code: string;
+  /** A sentence, in English. */
+  message: string;
+  /** When it is tried again by itself. */
+  retryAt?: Date;
+}
+
+/** How things stand: an object that stays the same until something in it changes. */
+export interface RefreshSnapshot extends Omit<View, "retryAt"> {
+  error: RefreshError | null;
+}
+
+/** A client. Its functions need no `this`. */
+export interface RefreshClient {
+  /** Calls `listener` at each change, until the function that it answers is called. Works while anybody listens. */
+  subscribe(listener: () => void): () => void;
+  getSnapshot(): RefreshSnapshot;
+  /** Refreshes now, if that is possible: skips the backoff, but not what a `Retry-After` asked for. */
+  refresh(): Promise<RefreshSnapshot>;
+  /** Asks how the session stands now; after a new sign-in this opens what had ended. */
+  checkStatus(): Promise<RefreshSnapshot>;
+  /** What changes without being another client. */
+  configure(options: Pick<RefreshClientOptions, "getToken">): void;
+}
+
+/** The bound on one call, the token's callback included, in milliseconds. */
+const TIMEOUT = 10_000;
+
+/** What is known before anything is: also what a server renders. */
+export const INITIAL: RefreshSnapshot = Object.freeze({
+  ...UNKNOWN,
+  error: null,
+});
+
+/** What is shown of a failure, for as long as it stands. */
+type Told = { code: string; message: string };
+type Fault = { status: number; problem: Partial<Problem>; retryAfter: number };
+type Answer = { body: RefreshStatus & RefreshAnswer } | { fault: Fault };
+
+/** Makes a client. It does nothing until somebody listens. */
+export function createRefreshClient(options: RefreshClientOptions = {}): RefreshClient {
+  const client = new Client(options);
+  return {
+    subscribe: (listener) => client.subscribe(listener),
+    getSnapshot: () => client.snapshot,
+    refresh: () => client.refresh(),
+    checkStatus: () => client.checkStatus(),
+    configure: ({ getToken }) => {
+      client.getToken = getToken;
+    },
+  };
+}
+
+class Client {
+  snapshot = INITIAL;
+  getToken: RefreshClientOptions["getToken"];
+  readonly #address: string;
+  readonly #sessionId: string | undefined;
+  readonly #key: string;
+  readonly #listeners = new Set<() => void>();
+  #core: Core | undefined;
+  #unavailable = false;
+  #loading: Promise<void> | undefined;
+  #running: Promise<void> | undefined;
+  #life = new AbortController();
+  #started = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #problem: Told | null = null;
+  #seen: number[] = [];
+
+  constructor({ url = "", getToken, user = "", sessionId }: RefreshClientOptions) {
+    this.getToken = getToken;
+    this.#address = `${url.replace(/\/$/, "")}/api/auth/refresh`;
+    this.#sessionId = sessionId;
+    this.#key = ["aimharder-keepalive", url, user, sessionId ?? ""].join(":");
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    if (!this.#started) this.#start();
+    return () => {
+      this.#listeners.delete(listener);
+      // Not at once: React mounts twice in development, and a page's parts come and go.
+      setTimeout(() => this.#listeners.size === 0 && this.#started && this.#stop());
+    };
+  }
+
+  refresh = async (): Promise<RefreshSnapshot> => {
+    await this.#load();
+    const core = this.#core;
+    if (!core) return this.#refreshBare();
+    if (core.manual(Date.now()) === 0) {
+      const before = this.snapshot.refreshCount;
+      await this.#turn(async () => {
+        // Another tab may have done it while this one waited for its turn.
+        const isDone = this.snapshot.refreshCount !== before;
+        if (!isDone && core.manual(Date.now()) === 0) await this.#call(core, true);
+      });
+    }
+    return this.snapshot;
+  };
+
+  checkStatus = async (): Promise<RefreshSnapshot> => {
+    await this.#load();
+    this.#core?.askAgain();
+    await this.#work();
+    return this.snapshot;
+  };
+
+  #start(): void {
+    this.#started = true;
+    this.#life = new AbortController();
+    const { signal } = this.#life;
+    const on = (target: EventTarget, names: string[], handle: (event: Event) => void) => {
+      for (const name of names) target.addEventListener(name, handle, { signal });
+    };
+    on(window, ["focus", "pageshow"], this.#look);
+    on(document, ["visibilitychange", "resume"], () => document.visibilityState === "visible" && this.#look());
+    on(window, ["online", "offline"], (event) => {
+      this.#core?.online(event.type === "online", Date.now(), Math.random());
+      this.#look();
+    });
+    on(window, ["storage"], (event) => (event as StorageEvent).key === this.#key && this.#look());
+    void this.#load().then(this.#look);
+  }
+
+  #stop(): void {
+    this.#started = false;
+    clearTimeout(this.#timer);
+    this.#life.abort();
+  }
+
+  #load(): Promise<void> {
+    this.#loading ??= loadCore().then(
+      (core) => {
+        this.#core = core;
+        if (navigator.onLine === false) core.online(false, Date.now(), 0);
+      },
+      () => {
+        this.#unavailable = true;
+        this.#publish();
+      },
+    );
+    return this.#loading;
+  }
+
+  /** Something happened that may make a call due, or not. */
+  readonly #look = (): void => {
+    if (!this.#core || !this.#started) return;
+    this.#adopt();
+    this.#publish();
+    if (this.#core.want(Date.now()) !== 0) void this.#work();
+    else this.#schedule();
+  };
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const wait = this.#core?.wait(Date.now()) ?? Number.POSITIVE_INFINITY;
+    if (this.#started && Number.isFinite(wait)) this.#timer = setTimeout(this.#look, wait);
+  }
+
+  /** Makes the calls that the core wants, in turn with the other tabs. */
+  #work(): Promise<void> {
+    this.#running ??= this.#turn(async () => {
+      const core = this.#core;
+      for (let want = core?.want(Date.now()); core && want; want = core.want(Date.now())) {
+        if (!(await this.#call(core, want === 2))) break;
+      }
+    }).finally(() => {
+      this.#running = undefined;
+      this.#schedule();
+    });
+    return this.#running;
+  }
+
+  async #turn(work: () => Promise<void>): Promise<void> {
+    clearTimeout(this.#timer);
+    const { signal } = this.#life;
+    const hadTurn = await inTurn(this.#key, signal, async () => {
+      this.#adopt();
+      await work();
+    });
+    if (!hadTurn && !signal.aborted) this.#core?.crowded(Date.now(), Math.random());
+    this.#publish();
+    this.#schedule();
+  }
+
+  /** One call. Answers whether its answer counted. */
+  async #call(core: Core, refresh: boolean): Promise<boolean> {
+    const ticket = core.begin(refresh);
+    if (ticket === 0) return false;
+    this.#publish();
+    const { signal } = this.#life;
+    const answer = await this.#fetch(refresh, signal);
+    if (signal.aborted) {
+      core.abandoned(ticket);
+      return false;
+    }
+    const counted = this.#tell(core, ticket, answer);
+    if (counted) {
+      core.keep();
+      write(this.#key, { core: take(core, KEPT), problem: this.#problem });
+    }
+    this.#publish();
+    return counted;
+  }
+
+  #tell(core: Core, ticket: number, answer: Answer): boolean {
+    const [now, unit] = [Date.now(), Math.random()];
+    if ("body" in answer) {
+      put(core, numbersOf(answer.body));
+      if (core.told(ticket, now, unit)) {
+        this.#problem = problemTold(answer.body);
+        return true;
+      }
+      // Out of date, or of a shape that is none of the Worker's.
+      answer = { fault: { status: 200, problem: {}, retryAfter: Number.NaN } };
+    }
+    const { status, problem, retryAfter } = answer.fault;
+    if (!core.failed(ticket, status, codeOf(problem), retryAfter, serverTimeOf(problem), now, unit)) return false;
+    this.#problem = describe(status, problem);
+    return true;
+  }
+
+  async #fetch(refresh: boolean, life: AbortSignal): Promise<Answer> {
+    const bound = AbortSignal.timeout(TIMEOUT);
+    const signal = AbortSignal.any([life, bound]);
+    try {
+      const headers: Record<string, string> = { accept: "application/json" };
+      if (this.getToken) {
+        const token = await before(signal, this.getToken());
+        if (!token) return fault(401, { code: "unauthorized", error: "Nobody is signed in." });
+        headers["authorization"] = `Bearer ${token}`;
+      }
+      const request: RequestInit = {
+        headers,
+        signal,
+        cache: "no-store",
+        redirect: "error",
+        credentials: this.getToken ? "omit" : "same-origin",
+      };
+      let address = this.#address;
+      if (refresh) {
+        headers["content-type"] = "application/json";
+        Object.assign(request, { method: "POST", body: JSON.stringify({ sessionId: this.#sessionId }) });
+      } else if (this.#sessionId) address += `?sessionId=${encodeURIComponent(this.#sessionId)}`;
+      const response = await fetch(address, request);
+      return readAnswer(response, await response.text());
+    } catch (error) {
+      const timedOut = bound.aborted || (error as Error)?.name === "TimeoutError";
+      return fault(0, timedOut ? { code: "timeout" } : { code: "network" });
+    }
+  }
+
+  /** Without the core: one call when a user asks for it, and no more. */
+  async #refreshBare(): Promise<RefreshSnapshot> {
+    if (this.snapshot.isRefreshing) return this.snapshot;
+    this.#show({ ...this.snapshot, isRefreshing: true, canRefresh: false });
+    const answer = await this.#fetch(true, new AbortController().signal);
+    const rest = { ...this.snapshot, isRefreshing: false, canRefresh: true };
+    if ("body" in answer) {
+      const { lastRefreshDate, refreshCount } = answer.body;
+      const date = lastRefreshDate ? new Date(lastRefreshDate) : null;
+      this.#show({ ...rest, lastRefreshDate: date, refreshCount, error: null });
+    } else this.#show({ ...rest, error: describe(answer.fault.status, answer.fault.problem) });
+    return this.snapshot;
+  }
+
+  #adopt(): void {
+    const kept = read(this.#key) as { core?: (number | null)[]; problem?: Told | null } | null;
+    if (!this.#core || !Array.isArray(kept?.core)) return;
+    put(this.#core, kept.core);
+    if (this.#core.adopt(Date.now())) this.#problem = kept.problem ?? null;
+  }
+
+  /** A new snapshot, if anything differs from the one before. */
+  #publish(): void {
+    if (!this.#core) {
+      if (this.#unavailable) this.#show({ ...INITIAL, state: "unavailable", canRefresh: true });
+      return;
+    }
+    this.#core.view(Date.now());
+    const numbers = take(this.#core, VIEW);
+    const { retryAt, ...view } = readView(numbers);
+    const problem = view.health === "expired" ? (this.#problem ?? EXPIRED) : this.#problem;
+    const changed = numbers.some((number, place) => !Object.is(number, this.#seen[place]));
+    if (!changed && problem?.code === this.snapshot.error?.code) return;
+    this.#seen = numbers;
+    this.#show({ ...view, error: problem && (retryAt ? { ...problem, retryAt } : problem) });
+  }
+
+  #show(snapshot: RefreshSnapshot): void {
+    this.snapshot = Object.freeze(snapshot);
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+const EXPIRED = { code: "session_expired", message: "The aimharder session is over. Please sign in to aimharder again." };
+
+const fault = (status: number, problem: Partial<Problem>, retryAfter = Number.NaN): Answer => ({
+  fault: { status, problem, retryAfter },
+});
+
+/** A promise that doesn't outlast the signal. */
+function before<T>(signal: AbortSignal, value: T | Promise<T>): Promise<T> {
+  const ended = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error));
+  });
+  return Promise.race([value, ended]);
+}
+
+function readAnswer(response: Response, text: string): Answer {
+  const body = parse(text);
+  if (response.ok && body.success !== false && body.serverTime) return { body: body as RefreshStatus & RefreshAnswer };
+  return fault(response.status, body, retryAfterOf(response, body.serverTime));
+}
+
+/** An object, empty for what is none: a gateway's error page say. */
+function parse(text: string): Partial<RefreshStatus & RefreshAnswer & Problem> {
+  try {
+    return (JSON.parse(text) as object | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** `Retry-After` in both its forms, as milliseconds. A date is read against the server's clock. */
+function retryAfterOf({ headers }: Response, serverTime: string | undefined): number {
+  const text = headers.get("retry-after");
+  if (!text) return Number.NaN;
+  if (/^\s*\d+\s*$/.test(text)) return Number(text) * 1000;
+  const now = Date.parse(headers.get("date") ?? serverTime ?? "");
+  return Date.parse(text) - (Number.isNaN(now) ? Date.now() : now);
+}
+
+/** The server's own last attempt failed: it says so in its status. */
+function problemTold({ lastError }: Partial<RefreshStatus>): Told | null {
+  return lastError ? { code: lastError, message: "The last refresh failed." } : null;
+}
+
+function describe(status: number, { code, error }: Partial<Problem>): { code: string; message: string } {
+  if (code && error) return { code, message: error };
+  if (code === "timeout") return { code, message: "The server did not answer in time." };
+  if (status === 0) return { code: "network", message: "The server can't be reached." };
+  return { code: `http_${status}`, message: "The server has a problem." };
+}

@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { brotliCompressSync } from "node:zlib";
-import { fingerprint } from "./build.mjs";
+import { fingerprint, WASM_FEATURES } from "./build.mjs";
 import { run } from "./run.mjs";
 import { asProgram, setup } from "./setup.mjs";
 import { realCargo } from "./toolchain.mjs";
@@ -57,11 +57,12 @@ export async function buildClient() {
 async function makeGlue(environment, wasm, say) {
   rmSync(WASM, { recursive: true, force: true });
   mkdirSync(WASM, { recursive: true });
-  const args = ["--target", "web", "--out-dir", WASM, "--out-name", "core", wasm];
-  await run(environment.WASM_BINDGEN_BIN, args, { say, what: "make the glue" });
+  const glue = ["--target", "web", "--out-dir", WASM, "--out-name", "core", wasm];
+  await run(environment.WASM_BINDGEN_BIN, glue, { say, what: "make the glue" });
   const core = path.join(WASM, "core_bg.wasm");
-  const strip = ["--strip-debug", "--strip-producers", "--strip-target-features", "--all-features"];
-  await run(environment.WASM_OPT_BIN, ["-Oz", ...strip, core, "-o", core], { say, what: "shrink the core" });
+  const strip = ["--strip-debug", "--strip-producers", "--strip-target-features"];
+  const args = ["-Oz", ...strip, ...WASM_FEATURES, core, "-o", core];
+  await run(environment.WASM_OPT_BIN, args, { say, what: "shrink the core" });
 }
 
 /** What a page loads, part by part and in all: minified as a bundler does it, with brotli. */

@@ -50,7 +50,7 @@ function plantSession(session, label) {
   for (const { name, value } of session.cookies) plant(`${label}'s ${name}`, value);
 }
 
-async function useEverything(email, key = SETTINGS.INTERNAL_API_KEY) {
+async function callEverything(email, key = SETTINGS.INTERNAL_API_KEY) {
   await call("/api/auth/refresh", { method: "POST", headers: as(email) });
   await call("/api/auth/refresh", { headers: as(email) });
   await call("/api/auth/aimharder", { headers: as(email) });
@@ -74,7 +74,7 @@ test("nothing leaks, whatever upstream answers", { timeout: 120_000 }, async () 
     session.fail(name);
     sessions.push({ session, email, name });
   }
-  await Promise.all(sessions.map(({ email }) => useEverything(email)));
+  await Promise.all(sessions.map(({ email }) => callEverything(email)));
   for (const { session, name } of sessions) {
     plantSession(session, `${name}, renewed`);
     for (const { query } of session.calls) plant(`${name}'s token on its way`, query.token);
@@ -96,12 +96,12 @@ test("nothing leaks when the database quotes rows in its errors", async () => {
         ? undefined
         : { status, json: { code: "23505", message: details, details, hint: details } },
     );
-    await useEverything("ana@example.com");
+    await callEverything("ana@example.com");
   }
   world.supabase.gateway.fail(() => ({ status: 200, html: `<p>${details}</p>` }));
   await call("/api/auth/refresh", { headers: as("ana@example.com") });
   world.supabase.gateway.fail(() => ({ status: 200, json: { sessions: [{ token: session.token }] } }));
-  await useEverything("ana@example.com");
+  await callEverything("ana@example.com");
   checkNothingLeaked();
 });
 
@@ -126,7 +126,7 @@ test("nothing leaks from rows and settings that are wrong", async () => {
   plant("a malformed cookie", "canary\r\nvalue");
   plant("a malformed cookie, escaped", "canary\\r\\nvalue");
   await world.signIn({ due: true, row });
-  await useEverything("ana@example.com");
+  await callEverything("ana@example.com");
   const wrong = await world.startWorker({
     INTERNAL_API_KEY: "canary-short",
     SUPABASE_JWT_SECRET: "canary-too-short",

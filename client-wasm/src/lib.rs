@@ -147,3 +147,25 @@ impl Core {
         numbers::kept(&self.window).is_some_and(|shared| self.machine.adopt(shared, now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_goes_through_the_window() {
+        let mut core = Core::new();
+        let ticket = core.begin(false);
+        let told = [1_000.0, f64::NAN, 9_000.0, 900.0, 3.0, 1.0, 0.0, 0.0];
+        for (place, number) in told.into_iter().enumerate() {
+            core.set(place, number);
+        }
+        assert!(core.told(ticket, 1_000.0, 0.5));
+        core.view(1_000.0);
+        let view: Vec<_> = (0..9).map(|place| core.get(place)).collect();
+        assert_eq!(
+            format!("{view:?}"),
+            "[1.0, 1.0, 0.0, 0.0, NaN, 9000.0, 3.0, 0.0, NaN]"
+        );
+    }
+}

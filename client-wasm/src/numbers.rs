@@ -60,6 +60,7 @@ pub(crate) fn told(numbers: &[f64]) -> Option<Told> {
         state_told,
         refreshing,
         failed,
+        ..,
     ] = *numbers
     else {
         return None;

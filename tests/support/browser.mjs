@@ -1,0 +1,62 @@
+// Chromium, and a server of pages that use the client as built.
+
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import path from "node:path";
+import { chromium as engine } from "playwright-core";
+import { chromium } from "../../local/chromium.mjs";
+
+const DIST = path.join(import.meta.dirname, "..", "..", "client-wasm", "dist");
+const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".css": "text/css" };
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export async function startBrowser() {
+  const executablePath = await chromium(console.log);
+  // With the back-forward cache, as users have it.
+  return engine.launch({ executablePath, args: FLAGS, ignoreDefaultArgs: ["--disable-back-forward-cache"] });
+}
+
+const PAGE = `<!doctype html><html lang="en"><title>client</title><script type="module">
+import { createRefreshClient } from "/pkg/index.js";
+const options = JSON.parse(decodeURIComponent(location.hash.slice(1)) || "{}");
+if (options.token) options.getToken = () => options.token;
+const client = createRefreshClient(options);
+window.shown = [];
+window.client = client;
+window.leave = client.subscribe(() => window.shown.push(client.getSnapshot()));
+</script><p>A page that keeps a session fresh.`;
+
+/** Serves a page at `/` (with a CSP, if it is given) and another at `/other`, and the package at `/pkg/`. */
+export async function startPages() {
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url, "http://localhost");
+    if (pathname.startsWith("/pkg/")) {
+      const file = path.join(DIST, path.normalize(pathname.slice(4)));
+      response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "text/plain" });
+      return response.end(readFileSync(file));
+    }
+    if (pathname === "/favicon.ico") return response.writeHead(204).end();
+    const headers = { "content-type": "text/html" };
+    const policy = searchParams.get("csp");
+    if (policy) headers["content-security-policy"] = policy;
+    response.writeHead(200, headers);
+    return response.end(pathname === "/" ? PAGE : "<!doctype html><title>other</title>Elsewhere");
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
+  };
+}

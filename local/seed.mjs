@@ -7,11 +7,13 @@ const SESSIONS = [
   { email: "diego@example.com", fault: "throttled_seconds", times: 1, seconds: 90 },
   { email: "elena@example.com", fault: "unavailable", times: 4 },
   { email: "fermin@example.com", dead: true },
+  // Left out by the cron: her browser refreshes this one, when it finds it due.
+  { email: "gala@example.com", byBrowser: true },
 ];
 
 /** Signs everybody in at the stand-in, stores it, and makes it due. */
 export async function seed(sql, site) {
-  for (const { email, fault, dead, ...options } of SESSIONS) {
+  for (const { email, fault, dead, byBrowser = false, ...options } of SESSIONS) {
     const session = site.createSession();
     if (fault) session.fail(fault, options);
     session.killed = Boolean(dead);
@@ -22,6 +24,9 @@ export async function seed(sql, site) {
        set aimharder_token = excluded.aimharder_token, aimharder_cookies = excluded.aimharder_cookies`,
       [email, session.token, JSON.stringify(session.cookies), session.fingerprint],
     );
-    await sql.query("update auth_sessions set next_refresh_at = now() where user_email = $1", [email]);
+    await sql.query(
+      "update auth_sessions set next_refresh_at = now(), auto_refresh_enabled = $2 where user_email = $1",
+      [email, !byBrowser],
+    );
   }
 }

@@ -21,7 +21,13 @@ const WORKER_SETTINGS = [
   "ALLOWED_ORIGINS",
 ];
 
-const DEFAULT_PORTS = { WORKER_PORT: 8787, SUPABASE_PORT: 54321, DATABASE_PORT: 54322, AIMHARDER_PORT: 8799 };
+const DEFAULT_PORTS = {
+  WORKER_PORT: 8787,
+  SUPABASE_PORT: 54321,
+  DATABASE_PORT: 54322,
+  AIMHARDER_PORT: 8799,
+  APP_PORT: 3000,
+};
 
 /** Reads everything that the user gave: `{ given: {name: text}, ports: {name: number}, state: folder }`. */
 export function readSettings(environment = process.env) {

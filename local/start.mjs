@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import { startAimharder } from "./aimharder.mjs";
 import { build } from "./build.mjs";
+import { buildExample, startExample } from "./example.mjs";
 import { assertFree, until } from "./processes.mjs";
 import { seed } from "./seed.mjs";
 import { readSettings } from "./settings.mjs";
@@ -40,17 +41,21 @@ async function main() {
   started.push(async () => release());
   await assertFree(ports.WORKER_PORT, "the Worker", "WORKER_PORT");
   await build();
-  const settings = { ...DEVELOPMENT, ...given };
+  const isDemo = !given.SUPABASE_URL && !given.AIMHARDER_REFRESH_URL;
+  if (isDemo) await buildExample();
+  const origins = [`http://127.0.0.1:${ports.APP_PORT}`, `http://localhost:${ports.APP_PORT}`];
+  const settings = { ...DEVELOPMENT, ALLOWED_ORIGINS: origins.join(","), ...given };
   // The demo's sessions were invented here: they never meet a real aimharder.
-  const data = path.join(state, given.AIMHARDER_REFRESH_URL ? "postgres-without-demo" : "postgres");
+  const data = path.join(state, isDemo ? "postgres" : "postgres-without-demo");
   const supabase = given.SUPABASE_URL ? undefined : await startLocalSupabase(ports, data, settings);
   const site = given.AIMHARDER_REFRESH_URL ? undefined : await startLocalAimharder(ports, settings);
-  if (supabase && site) await seed(supabase.sql, site);
+  if (isDemo) await seed(supabase.sql, site);
   const worker = await startWrangler({ port: ports.WORKER_PORT, settings, state, log: showWorkerLine });
   started.push(worker.stop);
   worker.ended.then(() => !ending && end(1, "wrangler dev ended by itself."));
   await tickOnce(worker, supabase);
-  showWhatToTry({ worker, supabase, site, settings, own: given });
+  const app = isDemo ? await startApp(ports, worker, settings) : undefined;
+  showWhatToTry({ worker, supabase, site, app, settings, own: given });
   setInterval(() => tickOnce(worker, supabase).catch((error) => say(`cron tick: ${error.message}`)), TICK_MS);
   say(`ready worker=${worker.url} supabase=${settings.SUPABASE_URL}`);
 }
@@ -96,6 +101,14 @@ let ticking;
 function tickOnce(...world) {
   ticking = tick(...world);
   return ticking;
+}
+
+async function startApp(ports, worker, { SUPABASE_JWT_SECRET }) {
+  await assertFree(ports.APP_PORT, "the example app", "APP_PORT");
+  const settings = { WORKER_URL: worker.url, SUPABASE_JWT_SECRET };
+  const app = await startExample({ port: ports.APP_PORT, settings });
+  started.push(app.stop);
+  return app;
 }
 
 /** Fires the cron trigger and shows what it did to each session. */
@@ -153,8 +166,14 @@ function parse(text) {
   }
 }
 
-function showWhatToTry({ worker, supabase, site, settings, own }) {
+function showWhatToTry({ worker, supabase, site, app, settings, own }) {
   say();
+  if (app) {
+    say(
+      `Open ${app.url} in a browser. Sign in as ana@example.com, or as gala@example.com, whom the cron leaves alone.`,
+    );
+    say();
+  }
   say("Try:");
   say(`  curl ${worker.url}/healthz`);
   if (supabase) {

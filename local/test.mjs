@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { build } from "./build.mjs";
-import { buildClient } from "./client.mjs";
+import { buildExample } from "./example.mjs";
 import { asProgram } from "./setup.mjs";
 import { realCargo } from "./toolchain.mjs";
 
@@ -23,7 +23,7 @@ await asProgram(async () => {
   if (rust) await step("Rust tests", realCargo(), ["test", "--workspace", "--locked", "--quiet"]);
   if (files.length > 0) {
     await build();
-    await buildClient();
+    await buildExample();
     // One file after the other: each has a database and a workerd of its own, and two cores are soon full.
     // A test that failed half way must not keep the rest waiting for what it started.
     const options = ["--test-concurrency=1", "--test-timeout=180000", "--test-force-exit"];

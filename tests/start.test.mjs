@@ -14,7 +14,7 @@ import { startSupabase } from "../local/stack.mjs";
 
 const ROOT = path.join(import.meta.dirname, "..");
 const WIDE = { timeout: 120_000 };
-const PORTS = ["WORKER_PORT", "SUPABASE_PORT", "DATABASE_PORT", "AIMHARDER_PORT"];
+const PORTS = ["WORKER_PORT", "SUPABASE_PORT", "DATABASE_PORT", "AIMHARDER_PORT", "APP_PORT"];
 const programs = [];
 let folder;
 before(() => {

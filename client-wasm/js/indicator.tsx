@@ -32,6 +32,7 @@ type ShownProps = RefreshIndicatorProps & { token: RefreshToken };
 function Indicator({ token, texts, className = "", onSignIn, ...rest }: ShownProps) {
   const language = useLanguage();
   const locale = rest.locale ?? (/^es\b/i.test(language) ? "es" : "en");
+  const region = regionOf(language, locale);
   const words = { ...TEXTS[locale], ...texts };
   const { canRefresh, blocked, isRefreshing, canRefreshAt, error, lastRefreshDate } = token;
   const now = useNow(Math.max(canRefreshAt?.getTime() ?? 0, error?.retryAt?.getTime() ?? 0));
@@ -48,8 +49,11 @@ function Indicator({ token, texts, className = "", onSignIn, ...rest }: ShownPro
           {why && <p className="akr-why">{why}</p>}
         </div>
         <p className="akr-last" aria-live="off">
-          {lastRefreshDate && <LastRefresh at={lastRefreshDate} now={now} words={words} locale={locale} />}
+          {lastRefreshDate && <LastRefresh at={lastRefreshDate} now={now} words={words} region={region} />}
           {!lastRefreshDate && token.state === "active" && words.never}
+        </p>
+        <p className="akr-note" aria-live="off">
+          <span id={note}>{reason(token, words, now)}</span> {outlook(token, words, now, region)}
         </p>
       </div>
       <div className="akr-buttons">
@@ -69,9 +73,6 @@ function Indicator({ token, texts, className = "", onSignIn, ...rest }: ShownPro
           {words.refresh}
         </button>
       </div>
-      <p className="akr-note" aria-live="off">
-        <span id={note}>{reason(token, words, now)}</span> {outlook(token, words, now, locale)}
-      </p>
     </section>
   );
 }
@@ -99,20 +100,25 @@ function Icon({ look, turning }: { look: Look; turning: boolean }) {
 
 type Locale = keyof typeof TEXTS;
 
+/** The page's language with its region, if that is usable: it decides how times are written. */
+const regionOf = (language: string, locale: Locale): string =>
+  /^[a-z]{2}-[a-z]{2}$/i.test(language) && language.startsWith(locale) ? language : locale;
+
 interface LastRefreshProps {
   at: Date;
   now: number;
   words: IndicatorTexts;
-  locale: Locale;
+  region: string;
 }
 
 /** In words only where the browser's time and time zone are known. */
-function LastRefresh({ at, now, words, locale }: LastRefreshProps) {
-  const time = now ? at.toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" }) : at.toISOString();
+function LastRefresh({ at, now, words, region }: LastRefreshProps) {
+  const isToday = at.toDateString() === new Date(now).toDateString();
+  const style = { timeStyle: "short", dateStyle: isToday ? undefined : "medium" } as const;
   return (
     <>
-      {now > 0 && <span>{words.last.replace("{time}", inWords(at, now, words, locale))}</span>}
-      <time dateTime={at.toISOString()}>{time}</time>
+      {now > 0 && <span>{words.last.replace("{time}", inWords(at, now, words, region))}</span>}{" "}
+      <time dateTime={at.toISOString()}>{now ? at.toLocaleString(region, style) : at.toISOString()}</time>
     </>
   );
 }
@@ -126,10 +132,18 @@ function reason({ canRefresh, blocked, canRefreshAt, isRefreshing }: RefreshToke
 }
 
 /** What happens next by itself. */
-function outlook({ health, error, nextRefreshDue }: RefreshToken, words: IndicatorTexts, now: number, locale: Locale) {
-  if (error?.retryAt && error.retryAt.getTime() > now) return countdown(words.retry, error.retryAt, now);
-  const isAhead = health === "healthy" && nextRefreshDue && now > 0 && nextRefreshDue.getTime() > now;
-  return isAhead ? words.next.replace("{time}", inWords(nextRefreshDue, now, words, locale)) : null;
+function outlook(
+  { health, isRefreshing, error, nextRefreshDue }: RefreshToken,
+  words: IndicatorTexts,
+  now: number,
+  region: string,
+) {
+  if (!now || isRefreshing) return null;
+  const ahead = (at: Date | null | undefined) => (at && at.getTime() > now ? at : null);
+  const retry = ahead(error?.retryAt);
+  if (retry) return countdown(words.retry, retry, now);
+  const next = health === "healthy" && ahead(nextRefreshDue);
+  return next ? words.next.replace("{time}", inWords(next, now, words, region)) : null;
 }
 
 const UNITS = [
@@ -138,11 +152,11 @@ const UNITS = [
   ["minute", 60],
 ] as const;
 
-function inWords(at: Date, now: number, words: IndicatorTexts, locale: Locale): string {
+function inWords(at: Date, now: number, words: IndicatorTexts, region: string): string {
   const seconds = (at.getTime() - now) / 1000;
   for (const [unit, size] of UNITS) {
     const count = Math.trunc(seconds / size);
-    if (count !== 0) return new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(count, unit);
+    if (count !== 0) return new Intl.RelativeTimeFormat(region, { numeric: "auto" }).format(count, unit);
   }
   return seconds > 0 ? words.soon : words.justNow;
 }

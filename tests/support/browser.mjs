@@ -1,13 +1,18 @@
 // Chromium, and a server of pages that use the client as built.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import path from "node:path";
 import { chromium as engine } from "playwright-core";
 import { chromium } from "../../local/chromium.mjs";
 
 const DIST = path.join(import.meta.dirname, "..", "..", "client-wasm", "dist");
-const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".css": "text/css" };
+const TYPES = {
+  ".js": "text/javascript",
+  ".wasm": "application/wasm",
+  ".css": "text/css",
+  ".html": "text/html",
+};
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -50,7 +55,25 @@ export async function startPages() {
     response.writeHead(200, headers);
     return response.end(pathname === "/" ? PAGE : "<!doctype html><title>other</title>Elsewhere");
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return listen(server, 0);
+}
+
+/** Serves a folder's files below a path, as a plain web server does. */
+export function serveFolder(folder, base, port) {
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url, "http://localhost");
+    if (pathname === "/favicon.ico") return response.writeHead(204).end();
+    const below = pathname.startsWith(base) ? path.normalize(pathname.slice(base.length) || "/index.html") : undefined;
+    const file = below && path.join(folder, below);
+    if (!file || !existsSync(file)) return response.writeHead(404).end();
+    response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "text/plain" });
+    return response.end(readFileSync(file));
+  });
+  return listen(server, port);
+}
+
+async function listen(server, port) {
+  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     close: () =>

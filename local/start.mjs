@@ -105,7 +105,7 @@ function tickOnce(...world) {
 
 async function startApp(ports, worker, { SUPABASE_JWT_SECRET }) {
   await assertFree(ports.APP_PORT, "the example app", "APP_PORT");
-  const settings = { WORKER_URL: worker.url, SUPABASE_JWT_SECRET };
+  const settings = { DEMO: "1", WORKER_URL: worker.url, SUPABASE_JWT_SECRET };
   const app = await startExample({ port: ports.APP_PORT, settings });
   started.push(app.stop);
   return app;

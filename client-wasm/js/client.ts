@@ -1,7 +1,7 @@
 // The browser's side without a framework: fetch, timers, events and tabs around the core, which decides.
 
-import { codeOf, KEPT, loadCore, numbersOf, put, readView, serverTimeOf, take, UNKNOWN, VIEW } from "./core.js";
 import type { Core, View } from "./core.js";
+import { codeOf, KEPT, loadCore, numbersOf, put, readView, serverTimeOf, take, UNKNOWN, VIEW } from "./core.js";
 import { inTurn, read, write } from "./tabs.js";
 import type { Problem, RefreshAnswer, RefreshStatus } from "./wire.js";
 
@@ -10,15 +10,20 @@ export interface RefreshClientOptions {
   /** The Worker's address. Default: the page's own origin. */
   url?: string | undefined;
   /**
-   * Answers the token that the Worker accepts, or nothing if nobody is signed in. Without it the Worker gets the
-   * `HttpOnly` cookie of its own origin.
+   * Answers the token that the Worker accepts, or nothing if nobody is signed in. `refused`: the last one was not
+   * accepted, so a kept one is of no use. Without it the Worker gets the `HttpOnly` cookie of its own origin.
    */
-  getToken?: (() => string | null | undefined | Promise<string | null | undefined>) | undefined;
+  getToken?: TokenSource | undefined;
   /** A stable id of the signed-in user. Tabs of one user share what they know; another user starts from nothing. */
   user?: string | undefined;
   /** Which of the user's sessions; default: the one signed in last. */
   sessionId?: string | undefined;
 }
+
+/** Where tokens for the Worker come from. */
+export type TokenSource = (about: { refused: boolean }) => MaybeToken | Promise<MaybeToken>;
+
+type MaybeToken = string | null | undefined;
 
 /** What went wrong last. */
 export interface RefreshError {
@@ -112,6 +117,7 @@ class Client {
 
   refresh = async (): Promise<RefreshSnapshot> => {
     await this.#load();
+    await this.#running;
     const core = this.#core;
     if (!core) return this.#refreshBare();
     if (core.manual(Date.now()) === 0) {
@@ -251,30 +257,36 @@ class Client {
     const bound = AbortSignal.timeout(TIMEOUT);
     const signal = AbortSignal.any([life, bound]);
     try {
-      const headers: Record<string, string> = { accept: "application/json" };
-      if (this.getToken) {
-        const token = await before(signal, this.getToken());
-        if (!token) return fault(401, { code: "unauthorized", error: "Nobody is signed in." });
-        headers["authorization"] = `Bearer ${token}`;
-      }
-      const request: RequestInit = {
-        headers,
-        signal,
-        cache: "no-store",
-        redirect: "error",
-        credentials: this.getToken ? "omit" : "same-origin",
-      };
-      let address = this.#address;
-      if (refresh) {
-        headers["content-type"] = "application/json";
-        Object.assign(request, { method: "POST", body: JSON.stringify({ sessionId: this.#sessionId }) });
-      } else if (this.#sessionId) address += `?sessionId=${encodeURIComponent(this.#sessionId)}`;
-      const response = await fetch(address, request);
-      return readAnswer(response, await response.text());
+      const token = await before(signal, this.getToken?.({ refused: false }));
+      const answer = await this.#send(refresh, token, signal);
+      if (!this.getToken || !("fault" in answer) || answer.fault.status !== 401) return answer;
+      // A token that was kept for too long is no sign-out yet.
+      const other = await before(signal, this.getToken({ refused: true }));
+      return other && other !== token ? this.#send(refresh, other, signal) : answer;
     } catch (error) {
       const timedOut = bound.aborted || (error as Error)?.name === "TimeoutError";
       return fault(0, timedOut ? { code: "timeout" } : { code: "network" });
     }
+  }
+
+  async #send(refresh: boolean, token: MaybeToken, signal: AbortSignal): Promise<Answer> {
+    if (this.getToken && !token) return fault(401, { code: "unauthorized", error: "Nobody is signed in." });
+    const headers: Record<string, string> = { accept: "application/json" };
+    if (token) headers.authorization = `Bearer ${token}`;
+    const request: RequestInit = {
+      headers,
+      signal,
+      cache: "no-store",
+      redirect: "error",
+      credentials: token ? "omit" : "same-origin",
+    };
+    let address = this.#address;
+    if (refresh) {
+      headers["content-type"] = "application/json";
+      Object.assign(request, { method: "POST", body: JSON.stringify({ sessionId: this.#sessionId }) });
+    } else if (this.#sessionId) address += `?sessionId=${encodeURIComponent(this.#sessionId)}`;
+    const response = await fetch(address, request);
+    return readAnswer(response, await response.text());
   }
 
   /** Without the core: one call when a user asks for it, and no more. */
@@ -320,7 +332,10 @@ class Client {
   }
 }
 
-const EXPIRED = { code: "session_expired", message: "The aimharder session is over. Please sign in to aimharder again." };
+const EXPIRED = {
+  code: "session_expired",
+  message: "The aimharder session is over. Please sign in to aimharder again.",
+};
 
 const fault = (status: number, problem: Partial<Problem>, retryAfter = Number.NaN): Answer => ({
   fault: { status, problem, retryAfter },

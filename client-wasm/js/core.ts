@@ -1,7 +1,7 @@
 // The wasm core by names instead of numbers. It decides; this only translates.
 
-import type { Problem, RefreshAnswer, RefreshStatus } from "./wire.js";
 import init, { Core } from "./wasm/core.js";
+import type { Problem, RefreshAnswer, RefreshStatus } from "./wire.js";
 
 /** How a session stands. `unavailable`: WebAssembly can't be used here, so nothing is refreshed by itself. */
 export type SessionState = "unknown" | "active" | "expired" | "exhausted" | "signed_out" | "unavailable";
@@ -12,7 +12,7 @@ export type Health = "unknown" | "healthy" | "due" | "degraded" | "expired";
 /** Why a user can't refresh now. */
 export type Blocked = "busy" | "wait" | "sign_in";
 
-/** What {@link Core.view} holds, by place. */
+/** What {@link Core.view} holds, by place. Times are by the server's clock. */
 export interface View {
   state: SessionState;
   health: Health;
@@ -25,6 +25,8 @@ export interface View {
   canRefreshAt: Date | null;
   blocked: Blocked | null;
   retryAt: Date | null;
+  /** The server's clock less the browser's, in milliseconds: add it to `Date.now()` to compare with a time told. */
+  clockOffset: number;
 }
 
 const STATES: readonly SessionState[] = ["unknown", "active", "expired", "exhausted", "signed_out"];
@@ -51,10 +53,11 @@ export function put(core: Core, numbers: readonly (number | null)[]): void {
 }
 
 /** Reads the first numbers in the core's window. */
-export const take = (core: Core, count: number): number[] => Array.from({ length: count }, (_, place) => core.get(place));
+export const take = (core: Core, count: number): number[] =>
+  Array.from({ length: count }, (_, place) => core.get(place));
 
 /** How many numbers {@link Core.view} and {@link Core.keep} make. */
-export const VIEW = 9;
+export const VIEW = 10;
 export const KEPT = 19;
 
 /** A status, or the answer to a refresh, as {@link Core.told} wants it. */
@@ -81,7 +84,7 @@ export const serverTimeOf = (answer: { serverTime?: string }): number => time(an
 
 /** Reads {@link Core.view}. */
 export function readView(numbers: readonly number[]): View {
-  const [state = 0, health = 0, needs, refreshing, last, due, count = 0, byHand = 0, next] = numbers;
+  const [state = 0, health = 0, needs, refreshing, last, due, count = 0, byHand = 0, next, offset = 0] = numbers;
   return {
     state: STATES[state] ?? "unknown",
     health: HEALTHS[health] ?? "unknown",
@@ -92,8 +95,10 @@ export function readView(numbers: readonly number[]): View {
     refreshCount: count,
     canRefresh: byHand === 0,
     canRefreshAt: byHand > 0 ? date(byHand) : null,
-    blocked: byHand === 0 ? null : Number.isNaN(byHand) ? "sign_in" : byHand === Number.POSITIVE_INFINITY ? "busy" : "wait",
+    blocked:
+      byHand === 0 ? null : Number.isNaN(byHand) ? "sign_in" : byHand === Number.POSITIVE_INFINITY ? "busy" : "wait",
     retryAt: date(next),
+    clockOffset: offset,
   };
 }
 
@@ -109,4 +114,5 @@ export const UNKNOWN: Omit<View, "retryAt"> = {
   canRefresh: false,
   canRefreshAt: null,
   blocked: null,
+  clockOffset: 0,
 };

@@ -35,7 +35,10 @@ function Indicator({ token, texts, className = "", onSignIn, ...rest }: ShownPro
   const region = regionOf(language, locale);
   const words = { ...TEXTS[locale], ...texts };
   const { canRefresh, blocked, isRefreshing, canRefreshAt, error, lastRefreshDate } = token;
-  const now = useNow(Math.max(canRefreshAt?.getTime() ?? 0, error?.retryAt?.getTime() ?? 0));
+  const until = Math.max(canRefreshAt?.getTime() ?? 0, error?.retryAt?.getTime() ?? 0);
+  const clock = useNow(until - token.clockOffset);
+  // All times told are the server's; the browser's clock may be wrong.
+  const now = clock && clock + token.clockOffset;
   const look = token.state === "signed_out" || token.state === "unavailable" ? token.state : token.health;
   const why = error ? errorText(error.code, words) : look === "unavailable" ? words.byHand : null;
   const canSignIn = onSignIn && (blocked === "sign_in" || error?.code === "session_not_found");

@@ -1,16 +1,17 @@
 "use client";
+
 // React over the client: `useSyncExternalStore`, and one client for all that ask for the same session.
 
-import { createContext, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import type { ReactNode } from "react";
-import { createRefreshClient, INITIAL } from "./client.js";
+import { createContext, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import type { RefreshClient, RefreshClientOptions, RefreshSnapshot } from "./client.js";
+import { createRefreshClient, INITIAL } from "./client.js";
 
-export { RefreshIndicator } from "./indicator.js";
-export type { RefreshIndicatorProps } from "./indicator.js";
-export type { IndicatorTexts } from "./texts.js";
-export type { RefreshClientOptions, RefreshError, RefreshSnapshot } from "./client.js";
+export type { RefreshClientOptions, RefreshError, RefreshSnapshot, TokenSource } from "./client.js";
 export type { Blocked, Health, SessionState } from "./core.js";
+export type { RefreshIndicatorProps } from "./indicator.js";
+export { RefreshIndicator } from "./indicator.js";
+export type { IndicatorTexts } from "./texts.js";
 
 /** What {@link useRefreshToken} answers: how things stand, and what can be done. */
 export interface RefreshToken extends RefreshSnapshot {
@@ -48,10 +49,7 @@ export function useRefreshToken(options: RefreshClientOptions = {}): RefreshToke
     client.configure({ getToken: latest.current });
   }, [client, getToken]);
   const snapshot = useSyncExternalStore(client.subscribe, client.getSnapshot, initial);
-  return useMemo(
-    () => ({ ...snapshot, refresh: client.refresh, checkStatus: client.checkStatus }),
-    [snapshot, client],
-  );
+  return useMemo(() => ({ ...snapshot, refresh: client.refresh, checkStatus: client.checkStatus }), [snapshot, client]);
 }
 
 const Context = createContext<RefreshToken | null>(null);

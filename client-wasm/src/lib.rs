@@ -132,7 +132,7 @@ impl Core {
     }
 
     /// Puts into the window how it looks: state, health, needs a refresh, is refreshing, last refresh, next due, count,
-    /// when by hand, next try after trouble.
+    /// when by hand, next try after trouble, the server's clock less the browser's. Times are the server's.
     pub fn view(&mut self, now: f64) {
         self.window = numbers::view(&self.machine, now);
     }
@@ -162,10 +162,10 @@ mod tests {
         }
         assert!(core.told(ticket, 1_000.0, 0.5));
         core.view(1_000.0);
-        let view: Vec<_> = (0..9).map(|place| core.get(place)).collect();
+        let view: Vec<_> = (0..10).map(|place| core.get(place)).collect();
         assert_eq!(
             format!("{view:?}"),
-            "[1.0, 1.0, 0.0, 0.0, NaN, 9000.0, 3.0, 0.0, NaN]"
+            "[1.0, 1.0, 0.0, 0.0, NaN, 9000.0, 3.0, 0.0, NaN, 0.0]"
         );
     }
 }

@@ -107,7 +107,7 @@ pub enum Health {
 pub enum Manual {
     /// Yes.
     Yes,
-    /// A call is under way.
+    /// A refresh is under way. A check is none: it is over before a refresh has its turn.
     Busy,
     /// Not before this time of the browser's clock.
     Wait(f64),
@@ -393,7 +393,7 @@ impl Machine {
         if self.shared.standing != Standing::Open || !usable {
             return Manual::SignIn;
         }
-        if self.asking.is_some() {
+        if self.asking == Some(Want::Refresh) {
             return Manual::Busy;
         }
         let can = self.local(self.shared.told.and_then(|told| told.can_refresh_at));

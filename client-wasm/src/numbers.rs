@@ -9,6 +9,10 @@ use crate::machine::{Code, Machine, Manual, Shared, Standing, Told, Trouble};
 /// How many numbers cross at once, at the most.
 pub(crate) const WINDOW: usize = 19;
 
+/// The distance of the clocks is told in steps, in milliseconds: it differs a little with each answer, and nothing that
+/// is shown depends on so little.
+const CLOCK_GRAIN: f64 = 10_000.0;
+
 /// The version of what is kept. Another one's is not taken over.
 const VERSION: f64 = 1.0;
 
@@ -105,16 +109,18 @@ pub(crate) fn view(machine: &Machine, now: f64) -> [f64; WINDOW] {
         (Standing::Open, Some(told)) => state_number(told.state),
         (Standing::Open, None) => 0.0,
     };
+    let is_open = machine.shared.standing == Standing::Open;
+    let offset = machine.shared.offset;
     let by_hand = match machine.manual(now) {
         Manual::Yes => 0.0,
         Manual::Busy => f64::INFINITY,
-        Manual::Wait(until) => until,
+        Manual::Wait(until) => until + offset,
         Manual::SignIn => f64::NAN,
     };
     let next_try = if machine.shared.trouble == Trouble::None {
         f64::NAN
     } else {
-        machine.shared.not_before
+        machine.shared.not_before + offset
     };
     window([
         state,
@@ -122,10 +128,11 @@ pub(crate) fn view(machine: &Machine, now: f64) -> [f64; WINDOW] {
         flag(machine.needs_refresh(now)),
         flag(machine.is_refreshing() || told.is_some_and(|told| told.refreshing)),
         none_or(told.and_then(|told| told.last_refresh)),
-        none_or(told.and_then(|told| told.next_due)),
+        none_or(told.filter(|_| is_open).and_then(|told| told.next_due)),
         told.map_or(0.0, |told| f64::from(told.count)),
         by_hand,
         next_try,
+        (offset / CLOCK_GRAIN).round() * CLOCK_GRAIN,
     ])
 }
 

@@ -32,6 +32,7 @@ const healthy = (now: number): RefreshToken => {
     canRefresh: true,
     canRefreshAt: null,
     blocked: null,
+    clockOffset: 0,
     error: null,
   };
   return { ...rest, refresh, checkStatus };

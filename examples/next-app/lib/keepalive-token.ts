@@ -1,5 +1,7 @@
 // In the browser: asks this app for the token that the Worker accepts.
 
+import type { TokenSource } from "aimharder-keepalive-client";
+
 interface Answer {
   token: string;
   user: string;
@@ -7,10 +9,10 @@ interface Answer {
 }
 
 /** A function that answers the user's token, and keeps it until a minute before its end. */
-export function tokenOf(user: string): () => Promise<string | null> {
+export function tokenOf(user: string): TokenSource {
   let kept: { token: string; until: number } | undefined;
-  return async () => {
-    if (kept && Date.now() < kept.until) return kept.token;
+  return async ({ refused }) => {
+    if (kept && !refused && Date.now() < kept.until) return kept.token;
     const response = await fetch(`${process.env.BASE_PATH}/api/keepalive-token`, { cache: "no-store" });
     if (response.status === 401) return null;
     if (!response.ok) throw new Error(`keepalive-token: ${response.status}`);

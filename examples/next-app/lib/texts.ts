@@ -18,6 +18,7 @@ const en = {
     diego: "aimharder asks for a pause",
     elena: "aimharder is down for a while",
     fermin: "The session is over",
+    gala: "The cron leaves her alone: the browser refreshes",
   } as Record<string, string>,
 
   hello: "Hello, {name}.",
@@ -94,6 +95,7 @@ const es: Texts = {
     diego: "aimharder pide una pausa",
     elena: "aimharder no responde durante un rato",
     fermin: "La sesión ha terminado",
+    gala: "El cron no la toca: refresca el navegador",
   },
 
   hello: "Hola, {name}.",

@@ -6,7 +6,7 @@ export interface User {
   email: string;
 }
 
-export const USERS: readonly User[] = ["Ana", "Bruno", "Carla", "Diego", "Elena", "Fermin"].map((name) => {
+export const USERS: readonly User[] = ["Ana", "Bruno", "Carla", "Diego", "Elena", "Fermin", "Gala"].map((name) => {
   const id = name.toLowerCase();
   return { id, name, email: `${id}@example.com` };
 });

@@ -40,8 +40,9 @@ async function main() {
   const release = await takeState(state);
   started.push(async () => release());
   await assertFree(ports.WORKER_PORT, "the Worker", "WORKER_PORT");
-  await build();
   const isDemo = !given.SUPABASE_URL && !given.AIMHARDER_REFRESH_URL;
+  if (isDemo) await assertFree(ports.APP_PORT, "the example app", "APP_PORT");
+  await build();
   if (isDemo) await buildExample();
   const origins = [`http://127.0.0.1:${ports.APP_PORT}`, `http://localhost:${ports.APP_PORT}`];
   const settings = { ...DEVELOPMENT, ALLOWED_ORIGINS: origins.join(","), ...given };
@@ -52,7 +53,9 @@ async function main() {
   if (isDemo) await seed(supabase.sql, site);
   const worker = await startWrangler({ port: ports.WORKER_PORT, settings, state, log: showWorkerLine });
   started.push(worker.stop);
-  worker.ended.then(() => !ending && end(1, "wrangler dev ended by itself."));
+  worker.ended.then(({ code, signal }) => {
+    if (!ending) end(1, `wrangler dev ended by itself (${signal ?? code}):\n${worker.lastLines()}`);
+  });
   await tickOnce(worker, supabase);
   const app = isDemo ? await startApp(ports, worker, settings) : undefined;
   showWhatToTry({ worker, supabase, site, app, settings, own: given });
@@ -104,7 +107,6 @@ function tickOnce(...world) {
 }
 
 async function startApp(ports, worker, { SUPABASE_JWT_SECRET }) {
-  await assertFree(ports.APP_PORT, "the example app", "APP_PORT");
   const settings = { DEMO: "1", WORKER_URL: worker.url, SUPABASE_JWT_SECRET };
   const app = await startExample({ port: ports.APP_PORT, settings });
   started.push(app.stop);
@@ -216,6 +218,7 @@ await asProgram(
     } catch (error) {
       // What fails because it is being stopped needs no words.
       if (ending) return;
+      ending = true;
       await stopAll();
       throw error;
     }

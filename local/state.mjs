@@ -25,7 +25,9 @@ export async function takeState(folder) {
 
 /** Ends a child's group, if what has its number now is of the same program, or of this checkout. */
 async function endGroup({ pid, program }) {
-  const isOurs = ({ group, command }) => group === pid && (command.startsWith(program) || command.includes(MODULES));
+  // Next's server gives itself a title.
+  const isKnown = (command) => [program, "next-server"].some((start) => command.startsWith(start));
+  const isOurs = ({ group, command }) => group === pid && (isKnown(command) || command.includes(MODULES));
   if (!processes().some(isOurs)) return;
   // PostgreSQL ends fast and in good order by this; for workerd it takes more.
   process.kill(-pid, program.endsWith("/postgres") ? "SIGINT" : "SIGKILL");

@@ -49,6 +49,7 @@ export async function startWrangler({ port, settings, state, log }) {
   return {
     url,
     ended: child.ended,
+    lastLines: () => last.join("\n"),
     async stop() {
       await stop(child, { patience: 8000 });
       rmSync(settingsFile, { force: true });

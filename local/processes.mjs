@@ -64,7 +64,7 @@ function kill(child, signal) {
 export function processes() {
   const format = { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 };
   const list = execFileSync("ps", ["-A", "-ww", "-o", "pid=,ppid=,pgid=,stat=,args="], format);
-  const rows = list.split("\n").map((line) => line.match(/^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s(.*)$/));
+  const rows = list.split("\n").map((line) => line.match(/^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/));
   return rows
     .filter((row) => row && !row[4].startsWith("Z"))
     .map(([, pid, parent, group, , command]) => ({

@@ -16,7 +16,7 @@ let browser;
 let context;
 
 before(async () => {
-  pages = await startPages();
+  pages = await startPages({ worker: () => world.worker.url });
   world = await startWorld({ settings: { ALLOWED_ORIGINS: pages.url } });
   browser = await startBrowser();
 });
@@ -220,6 +220,23 @@ test("the app's own sign-in gone is told apart", WIDE, async () => {
   const page = await open({ token: "not.a.token" });
   const shown = await page.settled((now) => now.state === "signed_out");
   assert.deepEqual([shown.error.code, shown.health, shown.blocked], ["unauthorized", "unknown", "sign_in"]);
+});
+
+test("a token that was kept for too long is asked for anew before anybody is signed out", WIDE, async () => {
+  await world.signIn({ due: true });
+  const page = await open({ token: "too.old.token", other: token() });
+  assert.equal((await page.settled((now) => now.refreshCount === 1)).health, "healthy");
+  assert.deepEqual(page.calls, ["GET", "GET", "POST", "POST"]);
+});
+
+test("on the Worker's own origin an HttpOnly cookie signs in", WIDE, async () => {
+  const session = await world.signIn({ due: true });
+  const cookie = { name: "keepalive_token", value: token(), url: pages.url, httpOnly: true, sameSite: "Lax" };
+  await context.addCookies([cookie]);
+  const page = await open({ url: "", token: undefined });
+  assert.equal((await page.settled((now) => now.refreshCount === 1)).health, "healthy");
+  assert.equal(await page.evaluate(() => document.cookie), "");
+  assert.equal(session.calls.length, 1);
 });
 
 test("hazard 11: nothing but a 401 and session_expired signs anybody out", WIDE, async () => {

@@ -1,7 +1,7 @@
 // Chromium, and a server of pages that use the client as built.
 
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, request as httpRequest } from "node:http";
 import path from "node:path";
 import { chromium as engine } from "playwright-core";
 import { chromium } from "../../local/chromium.mjs";
@@ -32,17 +32,21 @@ export async function startBrowser() {
 const PAGE = `<!doctype html><html lang="en"><title>client</title><script type="module">
 import { createRefreshClient } from "/pkg/index.js";
 const options = JSON.parse(decodeURIComponent(location.hash.slice(1)) || "{}");
-if (options.token) options.getToken = () => options.token;
+if (options.token) options.getToken = ({ refused }) => (refused && options.other) || options.token;
 const client = createRefreshClient(options);
 window.shown = [];
 window.client = client;
 window.leave = client.subscribe(() => window.shown.push(client.getSnapshot()));
 </script><p>A page that keeps a session fresh.`;
 
-/** Serves a page at `/` (with a CSP, if it is given) and another at `/other`, and the package at `/pkg/`. */
-export async function startPages() {
+/**
+ * Serves a page at `/` (with a CSP, if it is given) and another at `/other`, and the package at `/pkg/`. With `worker()`,
+ * its address, it hands `/api/` on to it, as a route of Cloudflare's does on the app's own origin.
+ */
+export async function startPages({ worker } = {}) {
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url, "http://localhost");
+    if (pathname.startsWith("/api/")) return handOn(request, response, new URL(request.url, worker()));
     if (pathname.startsWith("/pkg/")) {
       const file = path.join(DIST, path.normalize(pathname.slice(4)));
       response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "text/plain" });
@@ -56,6 +60,16 @@ export async function startPages() {
     return response.end(pathname === "/" ? PAGE : "<!doctype html><title>other</title>Elsewhere");
   });
   return listen(server, 0);
+}
+
+function handOn(request, response, target) {
+  const { method, headers } = request;
+  const onward = httpRequest(target, { method, headers: { ...headers, host: target.host } }, (answer) => {
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
+  onward.on("error", () => response.destroy());
+  request.pipe(onward);
 }
 
 /** Serves a folder's files below a path, as a plain web server does. */

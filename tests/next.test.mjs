@@ -50,6 +50,7 @@ const next = path.join("node_modules", "next", "dist", "bin", "next");
 async function open(address) {
   const context = await browser.newContext();
   const page = await context.newPage();
+  await page.route("**/favicon.ico", (route) => route.fulfill({ status: 204 }));
   page.calls = [];
   page.problems = [];
   page.on("console", (message) => message.type() === "error" && page.problems.push(message.text()));

@@ -1,9 +1,22 @@
 //! Points in time, as the database and the JSON of our routes know them.
 
-use std::time::Duration;
+use std::{num::NonZeroU8, time::Duration};
 
 use serde::{Deserialize, Serialize, Serializer};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{
+    OffsetDateTime,
+    format_description::well_known::{
+        Iso8601,
+        iso8601::{Config, EncodedConfig, TimePrecision},
+    },
+};
+
+/// RFC 3339 with milliseconds, always: the text that JavaScript's `toISOString` makes, too.
+const MILLISECONDS: EncodedConfig = Config::DEFAULT
+    .set_time_precision(TimePrecision::Second {
+        decimal_digits: NonZeroU8::new(3),
+    })
+    .encode();
 
 /// Milliseconds since the Unix epoch, UTC.
 ///
@@ -45,7 +58,7 @@ impl Timestamp {
     }
 
     fn to_rfc3339(self) -> Option<String> {
-        self.to_date()?.format(&Rfc3339).ok()
+        self.to_date()?.format(&Iso8601::<MILLISECONDS>).ok()
     }
 }
 
@@ -62,7 +75,7 @@ mod tests {
     #[test]
     fn json_names_the_zone() {
         let text = serde_json::to_string(&Timestamp::from_millis(1_766_731_601_250)).unwrap();
-        assert_eq!(text, r#""2025-12-26T06:46:41.25Z""#);
+        assert_eq!(text, r#""2025-12-26T06:46:41.250Z""#);
     }
 
     #[test]

@@ -274,12 +274,12 @@ mod tests {
         assert_eq!(
             serde_json::to_value(stored(&json!({})).to_session_check(PAUSE, NOW)).unwrap(),
             json!({
-                "sessionValid": true, "validUntil": "2026-01-02T06:36:41Z", "recommendation": "none",
-                "sessionId": "1", "lastRefreshDate": "2025-12-26T06:36:41Z",
-                "nextRefreshDue": "2025-12-26T06:53:21Z", "needsRefresh": false, "canRefresh": true,
-                "canRefreshAt": "2025-12-17T19:33:20Z",
+                "sessionValid": true, "validUntil": "2026-01-02T06:36:41.000Z", "recommendation": "none",
+                "sessionId": "1", "lastRefreshDate": "2025-12-26T06:36:41.000Z",
+                "nextRefreshDue": "2025-12-26T06:53:21.000Z", "needsRefresh": false, "canRefresh": true,
+                "canRefreshAt": "2025-12-17T19:33:20.000Z",
                 "isRefreshing": false, "refreshCount": 4, "state": "active", "lastError": null,
-                "serverTime": "2025-12-26T06:46:41Z",
+                "serverTime": "2025-12-26T06:46:41.000Z",
             })
         );
     }
@@ -289,9 +289,9 @@ mod tests {
         assert_eq!(
             serde_json::to_value(stored(&json!({})).to_refresh_answer(false, PAUSE, NOW)).unwrap(),
             json!({
-                "refreshed": true, "reused": false, "lastRefreshDate": "2025-12-26T06:36:41Z",
-                "nextRefreshDue": "2025-12-26T06:53:21Z", "refreshCount": 4, "state": "active",
-                "canRefreshAt": "2025-12-17T19:33:20Z", "serverTime": "2025-12-26T06:46:41Z",
+                "refreshed": true, "reused": false, "lastRefreshDate": "2025-12-26T06:36:41.000Z",
+                "nextRefreshDue": "2025-12-26T06:53:21.000Z", "refreshCount": 4, "state": "active",
+                "canRefreshAt": "2025-12-17T19:33:20.000Z", "serverTime": "2025-12-26T06:46:41.000Z",
             })
         );
     }

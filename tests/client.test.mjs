@@ -205,10 +205,15 @@ test("an expired session asks for a sign-in and stops; after that sign-in it goe
   );
   const { length } = page.calls;
   await page.evaluate(() => window.dispatchEvent(new Event("focus")));
-  await page.reload();
-  await page.settled((now) => now.state === "expired");
-  await sleep(300);
+  await sleep(200);
   assert.equal(page.calls.length, length, "it goes on asking");
+  await page.reload();
+  await world.until(() => page.calls.length > length, "a page that is opened looks once");
+  await sleep(300);
+  await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await sleep(200);
+  assert.deepEqual(page.calls.slice(length), ["GET"]);
+  assert.equal((await page.shown()).state, "expired");
   const renewed = world.site.createSession({ userId: session.userId });
   await world.set(session, { aimharder_token: renewed.token, aimharder_cookies: JSON.stringify(renewed.cookies) });
   await page.evaluate(() => window.client.checkStatus());
@@ -227,6 +232,76 @@ test("a token that was kept for too long is asked for anew before anybody is sig
   const page = await open({ token: "too.old.token", other: token() });
   assert.equal((await page.settled((now) => now.refreshCount === 1)).health, "healthy");
   assert.deepEqual(page.calls, ["GET", "GET", "POST", "POST"]);
+});
+
+test("signed out by one token, a later page with a better one goes on", WIDE, async () => {
+  await world.signIn({ due: true });
+  const page = await open({ token: "not.a.token" });
+  await page.settled((now) => now.state === "signed_out");
+  await page.close();
+  const later = await open();
+  await later.settled((now) => now.refreshCount === 1);
+});
+
+test("a call that breaks off after the token was renewed is a failure like any other", WIDE, async () => {
+  const prepare = (page) =>
+    answer(page, (count) => (count === 1 ? { status: 401, json: { code: "unauthorized", error: "No." } } : "abort"));
+  const page = await open({ token: "too.old.token", other: "new.token.x" }, { prepare });
+  const shown = await page.settled((now) => now.error);
+  assert.deepEqual([shown.error.code, shown.health, shown.isRefreshing], ["network", "degraded", false]);
+  const { length } = page.calls;
+  await page.evaluate(() => window.client.refresh());
+  assert.ok(page.calls.length > length, "it is stuck");
+});
+
+test("what a gateway or another script writes can't break the page", WIDE, async () => {
+  const prepare = (page) => answer(page, () => ({ status: 500, json: { code: 500, error: { message: "x" } } }));
+  const page = await open({}, { prepare });
+  const shown = await page.settled((now) => now.error);
+  assert.deepEqual([shown.error.code, typeof shown.error.message], ["http_500", "string"]);
+  await page.evaluate(() => {
+    for (const key of Object.keys(localStorage)) {
+      localStorage.setItem(key, JSON.stringify({ ...JSON.parse(localStorage.getItem(key)), problem: { code: 5 } }));
+    }
+  });
+  await page.reload();
+  await page.settled((now) => now.health === "degraded");
+  await page.evaluate(() => {
+    for (const key of Object.keys(localStorage)) localStorage.setItem(key, '{"core":["x",{},[]]}');
+  });
+  await page.reload();
+  await page.settled((now) => now.error);
+});
+
+test("where locks are refused tabs take turns all the same", WIDE, async () => {
+  const session = await world.signIn({ due: true });
+  await context.addInitScript(() => {
+    navigator.locks.request = () => Promise.reject(new DOMException("blocked", "SecurityError"));
+  });
+  const page = await open();
+  await page.settled((now) => now.refreshCount === 1);
+  assert.equal(session.calls.length, 1);
+});
+
+test("a core that could not be loaded is loaded at the next occasion", WIDE, async () => {
+  await world.signIn({ due: true });
+  let broken = true;
+  const prepare = (page) => page.route("**/*.wasm", (route) => (broken ? route.abort() : route.continue()));
+  const page = await open({}, { prepare });
+  await page.settled((now) => now.state === "unavailable");
+  broken = false;
+  await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await page.settled((now) => now.refreshCount === 1);
+});
+
+test("many clicks are one refresh", WIDE, async () => {
+  const session = await world.signIn();
+  const page = await open();
+  await page.settled();
+  session.fail("forbidden");
+  await page.evaluate(() => Promise.all([1, 2, 3, 4, 5].map(() => window.client.refresh())));
+  assert.deepEqual(page.calls, ["GET", "POST"]);
+  assert.equal((await page.settled((now) => now.error)).health, "degraded");
 });
 
 test("on the Worker's own origin an HttpOnly cookie signs in", WIDE, async () => {
@@ -310,7 +385,9 @@ test("a call that is never answered is given up after ten seconds", WIDE, async 
   };
   const page = await open({}, { prepare });
   await world.until(() => page.calls.length === 1, "no call");
-  // Not the page's clock: the browser's own bound.
+  await page.clock.fastForward(9_900);
+  assert.equal((await page.shown()).error, null);
+  await page.clock.fastForward(200);
   const shown = await page.settled((now) => now.error);
   assert.deepEqual([shown.error.code, shown.health], ["timeout", "degraded"]);
 });

@@ -1,8 +1,20 @@
 // The browser's side without a framework: fetch, timers, events and tabs around the core, which decides.
 
 import type { Core, View } from "./core.js";
-import { codeOf, KEPT, loadCore, numbersOf, put, readView, serverTimeOf, take, UNKNOWN, VIEW } from "./core.js";
-import { inTurn, read, write } from "./tabs.js";
+import {
+  codeOf,
+  isBlocked,
+  KEPT,
+  loadCore,
+  numbersOf,
+  put,
+  readView,
+  serverTimeOf,
+  take,
+  UNKNOWN,
+  VIEW,
+} from "./core.js";
+import { inTurn, read, within, write } from "./tabs.js";
 import type { Problem, RefreshAnswer, RefreshStatus } from "./wire.js";
 
 /** What a client needs to know. */
@@ -92,6 +104,7 @@ class Client {
   #unavailable = false;
   #loading: Promise<void> | undefined;
   #running: Promise<void> | undefined;
+  #refreshing: Promise<void> | undefined;
   #life = new AbortController();
   #started = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -116,24 +129,33 @@ class Client {
   }
 
   refresh = async (): Promise<RefreshSnapshot> => {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    await this.#refreshing;
+    return this.snapshot;
+  };
+
+  async #refresh(): Promise<void> {
     await this.#load();
     await this.#running;
     const core = this.#core;
     if (!core) return this.#refreshBare();
-    if (core.manual(Date.now()) === 0) {
-      const before = this.snapshot.refreshCount;
-      await this.#turn(async () => {
-        // Another tab may have done it while this one waited for its turn.
-        const isDone = this.snapshot.refreshCount !== before;
-        if (!isDone && core.manual(Date.now()) === 0) await this.#call(core, true);
-      });
-    }
-    return this.snapshot;
-  };
+    if (core.manual(Date.now()) !== 0) return;
+    const before = this.snapshot.refreshCount;
+    await this.#turn(async () => {
+      // Another tab may have done it while this one waited for its turn.
+      const isDone = this.snapshot.refreshCount !== before;
+      if (!isDone && core.manual(Date.now()) === 0) await this.#call(core, true);
+    });
+  }
 
   checkStatus = async (): Promise<RefreshSnapshot> => {
     await this.#load();
+    this.#noticeNetwork();
     this.#core?.askAgain();
+    // What is under way may have been asked before whatever there is to know happened.
+    await this.#running;
     await this.#work();
     return this.snapshot;
   };
@@ -147,12 +169,17 @@ class Client {
     };
     on(window, ["focus", "pageshow"], this.#look);
     on(document, ["visibilitychange", "resume"], () => document.visibilityState === "visible" && this.#look());
-    on(window, ["online", "offline"], (event) => {
-      this.#core?.online(event.type === "online", Date.now(), Math.random());
-      this.#look();
-    });
+    on(window, ["online", "offline"], this.#look);
     on(window, ["storage"], (event) => (event as StorageEvent).key === this.#key && this.#look());
-    void this.#load().then(this.#look);
+    void this.#load().then(() => {
+      this.#adopt();
+      this.#core?.opened();
+      if (this.#core) this.#look();
+    });
+  }
+
+  #noticeNetwork(): void {
+    this.#core?.online(navigator.onLine !== false, Date.now(), Math.random());
   }
 
   #stop(): void {
@@ -165,11 +192,13 @@ class Client {
     this.#loading ??= loadCore().then(
       (core) => {
         this.#core = core;
-        if (navigator.onLine === false) core.online(false, Date.now(), 0);
+        this.#unavailable = false;
       },
-      () => {
+      (error: unknown) => {
+        // The next occasion tries again, unless it makes no sense.
+        if (!isBlocked(error)) this.#loading = undefined;
+        if (!this.#unavailable) this.#show({ ...INITIAL, state: "unavailable", canRefresh: true });
         this.#unavailable = true;
-        this.#publish();
       },
     );
     return this.#loading;
@@ -177,7 +206,12 @@ class Client {
 
   /** Something happened that may make a call due, or not. */
   readonly #look = (): void => {
-    if (!this.#core || !this.#started) return;
+    if (!this.#started) return;
+    if (!this.#core) {
+      if (!this.#loading) void this.#load().then(() => this.#core && this.#look());
+      return;
+    }
+    this.#noticeNetwork();
     this.#adopt();
     this.#publish();
     if (this.#core.want(Date.now()) !== 0) void this.#work();
@@ -209,6 +243,7 @@ class Client {
     const { signal } = this.#life;
     const hadTurn = await inTurn(this.#key, signal, async () => {
       this.#adopt();
+      this.#publish();
       await work();
     });
     if (!hadTurn && !signal.aborted) this.#core?.crowded(Date.now(), Math.random());
@@ -220,20 +255,21 @@ class Client {
   async #call(core: Core, refresh: boolean): Promise<boolean> {
     const ticket = core.begin(refresh);
     if (ticket === 0) return false;
-    this.#publish();
-    const { signal } = this.#life;
-    const answer = await this.#fetch(refresh, signal);
-    if (signal.aborted) {
+    try {
+      this.#publish();
+      const { signal } = this.#life;
+      const answer = await this.#fetch(refresh, signal);
+      const counted = !signal.aborted && this.#tell(core, ticket, answer);
+      if (counted) {
+        core.keep();
+        write(this.#key, { core: take(core, KEPT), problem: this.#problem });
+      }
+      return counted;
+    } finally {
+      // Without effect on a call that was answered.
       core.abandoned(ticket);
-      return false;
+      this.#publish();
     }
-    const counted = this.#tell(core, ticket, answer);
-    if (counted) {
-      core.keep();
-      write(this.#key, { core: take(core, KEPT), problem: this.#problem });
-    }
-    this.#publish();
-    return counted;
   }
 
   #tell(core: Core, ticket: number, answer: Answer): boolean {
@@ -254,18 +290,26 @@ class Client {
   }
 
   async #fetch(refresh: boolean, life: AbortSignal): Promise<Answer> {
-    const bound = AbortSignal.timeout(TIMEOUT);
-    const signal = AbortSignal.any([life, bound]);
+    const signal = within(life, TIMEOUT);
     try {
-      const token = await before(signal, this.getToken?.({ refused: false }));
+      const token = await this.#token(signal, false);
       const answer = await this.#send(refresh, token, signal);
       if (!this.getToken || !("fault" in answer) || answer.fault.status !== 401) return answer;
       // A token that was kept for too long is no sign-out yet.
-      const other = await before(signal, this.getToken({ refused: true }));
-      return other && other !== token ? this.#send(refresh, other, signal) : answer;
+      const other = await this.#token(signal, true);
+      return other && other !== token ? await this.#send(refresh, other, signal) : answer;
     } catch (error) {
-      const timedOut = bound.aborted || (error as Error)?.name === "TimeoutError";
-      return fault(0, timedOut ? { code: "timeout" } : { code: "network" });
+      const timedOut = (signal.reason as Error | undefined)?.name === "TimeoutError";
+      const code = timedOut ? "timeout" : error instanceof TokenError ? "token" : "network";
+      return fault(0, { code });
+    }
+  }
+
+  async #token(signal: AbortSignal, refused: boolean): Promise<MaybeToken> {
+    try {
+      return await before(signal, Promise.resolve(this.getToken?.({ refused })));
+    } catch (error) {
+      throw signal.aborted ? error : new TokenError();
     }
   }
 
@@ -290,8 +334,8 @@ class Client {
   }
 
   /** Without the core: one call when a user asks for it, and no more. */
-  async #refreshBare(): Promise<RefreshSnapshot> {
-    if (this.snapshot.isRefreshing) return this.snapshot;
+  async #refreshBare(): Promise<void> {
+    if (!this.snapshot.canRefresh) return;
     this.#show({ ...this.snapshot, isRefreshing: true, canRefresh: false });
     const answer = await this.#fetch(true, new AbortController().signal);
     const rest = { ...this.snapshot, isRefreshing: false, canRefresh: true };
@@ -299,23 +343,37 @@ class Client {
       const { lastRefreshDate, refreshCount } = answer.body;
       const date = lastRefreshDate ? new Date(lastRefreshDate) : null;
       this.#show({ ...rest, lastRefreshDate: date, refreshCount, error: null });
-    } else this.#show({ ...rest, error: describe(answer.fault.status, answer.fault.problem) });
-    return this.snapshot;
+      return;
+    }
+    const { status, problem, retryAfter } = answer.fault;
+    const error = describe(status, problem);
+    if (error.code === "session_expired") {
+      this.#show({ ...rest, health: "expired", canRefresh: false, blocked: "sign_in", error });
+    } else if (retryAfter > 0) {
+      this.#show({
+        ...rest,
+        canRefresh: false,
+        blocked: "wait",
+        canRefreshAt: new Date(Date.now() + retryAfter),
+        error,
+      });
+      setTimeout(
+        () => this.#show({ ...this.snapshot, canRefresh: true, blocked: null, canRefreshAt: null }),
+        retryAfter,
+      );
+    } else this.#show({ ...rest, error });
   }
 
   #adopt(): void {
     const kept = read(this.#key) as { core?: (number | null)[]; problem?: Told | null } | null;
     if (!this.#core || !Array.isArray(kept?.core)) return;
     put(this.#core, kept.core);
-    if (this.#core.adopt(Date.now())) this.#problem = kept.problem ?? null;
+    if (this.#core.adopt(Date.now())) this.#problem = isTold(kept.problem) ? kept.problem : null;
   }
 
   /** A new snapshot, if anything differs from the one before. */
   #publish(): void {
-    if (!this.#core) {
-      if (this.#unavailable) this.#show({ ...INITIAL, state: "unavailable", canRefresh: true });
-      return;
-    }
+    if (!this.#core) return;
     this.#core.view(Date.now());
     const numbers = take(this.#core, VIEW);
     const { retryAt, ...view } = readView(numbers);
@@ -328,9 +386,19 @@ class Client {
 
   #show(snapshot: RefreshSnapshot): void {
     this.snapshot = Object.freeze(snapshot);
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch (error) {
+        // Its own affair: told where uncaught errors go, and no matter for the rest.
+        reportError(error);
+      }
+    }
   }
 }
+
+/** `getToken` failed. */
+class TokenError extends Error {}
 
 const EXPIRED = {
   code: "session_expired",
@@ -379,8 +447,16 @@ function problemTold({ lastError }: Partial<RefreshStatus>): Told | null {
 }
 
 function describe(status: number, { code, error }: Partial<Problem>): { code: string; message: string } {
-  if (code && error) return { code, message: error };
+  const told = { code, message: error };
+  if (isTold(told)) return told;
+  if (code === "token") return { code, message: "The app's own token can't be had." };
   if (code === "timeout") return { code, message: "The server did not answer in time." };
   if (status === 0) return { code: "network", message: "The server can't be reached." };
   return { code: `http_${status}`, message: "The server has a problem." };
+}
+
+/** What others wrote, a gateway or another page of this origin, may be anything. */
+function isTold(value: unknown): value is Told {
+  const { code, message } = (value ?? {}) as Partial<Told>;
+  return typeof code === "string" && typeof message === "string";
 }

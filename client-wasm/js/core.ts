@@ -35,12 +35,23 @@ const CODES = ["", "session_expired", "session_not_found", "session_unusable"];
 
 let loading: Promise<unknown> | undefined;
 
-/** Loads the core, once per page. Fails where WebAssembly is missing or blocked. */
+/** Loads the core, once per page. Fails where WebAssembly is missing or blocked, or the network is away. */
 export async function loadCore(): Promise<Core> {
-  loading ??= init();
-  await loading;
+  loading ??= Promise.race([init(), tooLate()]);
+  try {
+    await loading;
+  } catch (error) {
+    loading = undefined;
+    throw error;
+  }
   return new Core();
 }
+
+const tooLate = () => new Promise<never>((_, reject) => setTimeout(() => reject(new Error("too late")), 10_000));
+
+/** Whether it makes no sense to try again on this page. */
+export const isBlocked = (error: unknown): boolean =>
+  typeof WebAssembly === "undefined" || error instanceof WebAssembly.CompileError;
 
 export type { Core };
 

@@ -120,7 +120,7 @@ function LastRefresh({ at, now, words, region }: LastRefreshProps) {
   const style = { timeStyle: "short", dateStyle: isToday ? undefined : "medium" } as const;
   return (
     <>
-      {now > 0 && <span>{words.last.replace("{time}", inWords(at, now, words, region))}</span>}{" "}
+      {now > 0 && <span>{words.last.replace("{time}", inWords(at, Math.max(now, at.getTime()), words, region))}</span>}{" "}
       <time dateTime={at.toISOString()}>{now ? at.toLocaleString(region, style) : at.toISOString()}</time>
     </>
   );

@@ -4,8 +4,8 @@
 /** How long a turn is waited for, in milliseconds. */
 const PATIENCE = 15_000;
 
-/** How long a turn in storage lasts if its tab is closed in the middle, in milliseconds. */
-const LEASE = 20_000;
+/** How long a turn in storage lasts if its tab is closed in the middle: two calls and more, in milliseconds. */
+const LEASE = 30_000;
 
 const storage = (): Storage | undefined => {
   try {
@@ -45,15 +45,28 @@ export async function inTurn(key: string, signal: AbortSignal, work: () => Promi
 
 async function byLock(key: string, signal: AbortSignal, work: () => Promise<void>): Promise<boolean> {
   let hasTurn = false;
+  const bound = within(signal, PATIENCE);
   try {
-    await navigator.locks.request(key, { signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]) }, () => {
+    await navigator.locks.request(key, { signal: bound }, () => {
       hasTurn = true;
       return work();
     });
   } catch (error) {
     if (hasTurn) throw error;
+    // Refused rather than awaited in vain: locks are blocked, as they are with site data or in a sandboxed frame.
+    if (!bound.aborted) return byLease(key, signal, work);
   }
   return hasTurn;
+}
+
+/** A signal that ends with another, or after so many milliseconds. */
+export function within(life: AbortSignal, milliseconds: number): AbortSignal {
+  const bound = new AbortController();
+  const end = (name: string) => () => bound.abort(new DOMException("", name));
+  setTimeout(end("TimeoutError"), milliseconds);
+  if (life.aborted) bound.abort(life.reason);
+  else life.addEventListener("abort", end("AbortError"), { once: true, signal: bound.signal });
+  return bound.signal;
 }
 
 interface Lease {
@@ -77,7 +90,7 @@ async function byLease(key: string, signal: AbortSignal, work: () => Promise<voi
         try {
           await work();
         } finally {
-          write(place, null);
+          if (holder()?.id === id) write(place, null);
         }
         return true;
       }

@@ -126,9 +126,9 @@ impl Core {
         self.machine.ask_again();
     }
 
-    /// Another account: forgets everything.
-    pub fn forget(&mut self) {
-        self.machine.forget();
+    /// A page was opened.
+    pub fn opened(&mut self) {
+        self.machine.opened();
     }
 
     /// Puts into the window how it looks: state, health, needs a refresh, is refreshing, last refresh, next due, count,

@@ -167,11 +167,13 @@ pub enum Code {
 pub struct Machine {
     pub(crate) shared: Shared,
     asking: Option<Want>,
-    /// Grows with each call and change of account: an answer to an older one is dropped.
+    /// Grows with each call: an answer to an older one is dropped.
     ticket: u32,
     online: bool,
     /// Somebody wants to know, due or not.
     asked_again: bool,
+    /// The call under way answers that.
+    asked_before: bool,
 }
 
 /// What all tabs know.
@@ -222,6 +224,7 @@ impl Machine {
             ticket: 0,
             online: true,
             asked_again: false,
+            asked_before: false,
         }
     }
 
@@ -231,7 +234,7 @@ impl Machine {
         if self.asking.is_some() || !self.online {
             return Want::Nothing;
         }
-        if self.asked_again && now >= shared.floor {
+        if self.asked_again && now >= self.floor(now) {
             return Want::Check;
         }
         if shared.standing != Standing::Open || self.next_call(now) > now {
@@ -253,7 +256,7 @@ impl Machine {
             next = self.next_call(now);
         }
         let looks = [
-            self.shared.floor,
+            self.floor(now),
             self.local(self.shared.told.and_then(|told| told.can_refresh_at)),
             self.local(self.shared.told.and_then(|told| told.next_due)),
         ];
@@ -275,7 +278,7 @@ impl Machine {
             return None;
         }
         self.asking = Some(want);
-        self.asked_again = false;
+        self.asked_before = std::mem::take(&mut self.asked_again);
         self.ticket = self.ticket.wrapping_add(1);
         Some(self.ticket)
     }
@@ -305,7 +308,7 @@ impl Machine {
 
     /// A session that wants its refresh but can't have it yet, or was just refused one, is looked at again later.
     fn hold_back(&mut self, told: &Told, now: f64, unit: f64) {
-        if !self.is_due(told, now) {
+        if !told.refreshing && !self.is_due(told, now) {
             self.shared.holds = 0;
             return;
         }
@@ -318,7 +321,8 @@ impl Machine {
             WHILE_HELD.wait(self.shared.holds, unit)
         };
         self.shared.holds = self.shared.holds.saturating_add(1);
-        self.shared.not_before = (now + pause).max(self.local(told.can_refresh_at));
+        let possible = told.can_refresh_at.map_or(now, |at| at - self.shared.offset);
+        self.shared.not_before = possible.max(now + pause);
     }
 
     /// The call with this ticket failed. Answers whether it still counts.
@@ -369,12 +373,15 @@ impl Machine {
 
     /// The call with this ticket was given up before it was answered, by an unmount say: it counts as never made.
     pub fn abandoned(&mut self, ticket: u32) {
-        self.end(ticket);
+        if self.end(ticket).is_some() {
+            self.asked_again |= self.asked_before;
+        }
     }
 
     /// No turn could be had within bounds: somebody else is at it. Looked at again a little later.
     pub fn crowded(&mut self, now: f64, unit: f64) {
-        self.shared.not_before = now + WHILE_HELD.wait(self.shared.holds, unit);
+        let pause = now + WHILE_HELD.wait(self.shared.holds, unit);
+        self.shared.not_before = self.shared.not_before.max(pause);
         self.shared.holds = self.shared.holds.saturating_add(1);
     }
 
@@ -393,12 +400,16 @@ impl Machine {
         if self.shared.standing != Standing::Open || !usable {
             return Manual::SignIn;
         }
-        if self.asking == Some(Want::Refresh) {
+        if self.asking == Some(Want::Refresh) || self.shared.told.is_some_and(|told| told.refreshing) {
             return Manual::Busy;
         }
         let can = self.local(self.shared.told.and_then(|told| told.can_refresh_at));
         let at = self.shared.floor.max(if can.is_finite() { can } else { 0.0 });
-        if at > now { Manual::Wait(at) } else { Manual::Yes }
+        if at > now && !self.was_set_back(now) {
+            Manual::Wait(at)
+        } else {
+            Manual::Yes
+        }
     }
 
     /// Somebody wants to know: a check is wanted now, whatever stands in the way but a `Retry-After`. After a new
@@ -407,25 +418,24 @@ impl Machine {
         self.asked_again = true;
     }
 
-    /// Another account, or none: everything is forgotten, and an answer that is under way will be dropped.
-    pub fn forget(&mut self) {
-        let (ticket, online) = (self.ticket, self.online);
-        *self = Self::new();
-        self.ticket = ticket.wrapping_add(1);
-        self.online = online;
+    /// A page was opened: what only a sign-in mends may have been mended since, so it is looked at once.
+    pub fn opened(&mut self) {
+        let waits = matches!(self.shared.trouble, Trouble::NoSession | Trouble::Unusable);
+        self.asked_again |= waits || self.shared.standing != Standing::Open;
     }
 
     /// Takes over what another tab, or this one before a reload, has learnt, if it is newer.
     pub(crate) fn adopt(&mut self, other: Shared, now: f64) -> bool {
-        if other.changed_at <= self.shared.changed_at {
-            return false;
+        let own = if self.was_set_back(now) {
+            0.0
+        } else {
+            self.shared.changed_at
+        };
+        let is_newer = other.changed_at > own;
+        if is_newer {
+            self.shared = other;
         }
-        self.shared = other;
-        // Written under a clock that has been set back since, these could be ages away.
-        let latest = now + LONGEST_RETRY_AFTER + DUE_SPREAD;
-        self.shared.not_before = self.shared.not_before.min(latest);
-        self.shared.floor = self.shared.floor.min(latest);
-        true
+        is_newer
     }
 
     /// Whether a refresh is wanted, by the server's word or its clock.
@@ -473,19 +483,34 @@ impl Machine {
             None => now,
             // The browser's clock was set back behind an answer: nothing of it can be relied on.
             Some(told) if now + shared.offset < told.server_time - CLOCK_SLACK => now,
-            Some(told) if told.failed => now,
+            Some(told) if told.failed || told.refreshing => now,
             Some(told) => {
                 let due = self.local(told.next_due) + shared.spread;
                 due.min(self.local(Some(told.server_time)) + LONGEST_SILENCE)
             }
         };
+        if self.was_set_back(now) {
+            return wanted;
+        }
         wanted.max(shared.not_before).max(shared.floor)
+    }
+
+    /// Whether the browser's clock was set back behind what is known: barriers under the old one could be ages away.
+    fn was_set_back(&self, now: f64) -> bool {
+        self.shared.changed_at > now + CLOCK_SLACK
+    }
+
+    fn floor(&self, now: f64) -> f64 {
+        if self.was_set_back(now) {
+            0.0
+        } else {
+            self.shared.floor
+        }
     }
 
     /// Ends the call with this ticket; answers what it was, unless it was dropped.
     fn end(&mut self, ticket: u32) -> Option<Want> {
         if ticket == self.ticket {
-            self.asked_again = false;
             self.asking.take()
         } else {
             None
@@ -494,7 +519,11 @@ impl Machine {
 
     fn touch(&mut self, now: f64) {
         let after = self.shared.changed_at + 1.0;
-        self.shared.changed_at = now.max(after);
+        self.shared.changed_at = if self.was_set_back(now) {
+            now
+        } else {
+            now.max(after)
+        };
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) const WINDOW: usize = 19;
 
 /// The distance of the clocks is told in steps, in milliseconds: it differs a little with each answer, and nothing that
 /// is shown depends on so little.
-const CLOCK_GRAIN: f64 = 10_000.0;
+const CLOCK_GRAIN: f64 = 1_000.0;
 
 /// The version of what is kept. Another one's is not taken over.
 const VERSION: f64 = 1.0;
@@ -158,12 +158,17 @@ const TROUBLES: [Trouble; 7] = [
 
 pub(crate) fn keep(machine: &Machine) -> [f64; WINDOW] {
     let shared = &machine.shared;
+    // Whether this app's sign-in is accepted is each tab's own affair: by now another one may have a better token.
+    let (standing, told) = match shared.standing {
+        Standing::SignedOut => (Standing::Open, None),
+        standing @ (Standing::Open | Standing::Expired) => (standing, shared.told),
+    };
     let own = [
         VERSION,
         shared.changed_at,
         shared.offset,
         flag(shared.ready),
-        f64::from(shared.standing as u8),
+        f64::from(standing as u8),
         f64::from(shared.trouble as u8),
         f64::from(shared.failures),
         f64::from(shared.holds),
@@ -171,7 +176,7 @@ pub(crate) fn keep(machine: &Machine) -> [f64; WINDOW] {
         shared.floor,
         shared.spread,
     ];
-    window(own.into_iter().chain(told_numbers(shared.told)))
+    window(own.into_iter().chain(told_numbers(told)))
 }
 
 /// Reads what was kept. It comes from storage that anybody on the page can write: what is no number of ours is

@@ -224,17 +224,66 @@ fn a_new_sign_in_opens_what_was_closed() {
 }
 
 #[test]
-fn an_answer_that_comes_after_a_change_of_account_is_dropped() {
+fn an_answer_to_a_call_that_was_given_up_is_dropped() {
     let mut machine = Machine::new();
     let ticket = machine.begin(Want::Check).unwrap();
-    machine.forget();
+    machine.abandoned(ticket);
+    let next = machine.begin(Want::Check).unwrap();
     assert!(!machine.told(ticket, fresh(START), START, 0.5));
     assert!(!machine.failed(ticket, status(401), START, 0.5));
     assert_eq!(
         (machine.shared.told, machine.shared.standing),
         (None, Standing::Open)
     );
+    assert!(machine.told(next, fresh(START), START, 0.5));
+}
+
+#[test]
+fn a_wish_to_know_outlasts_an_older_answer_and_a_call_given_up() {
+    let mut machine = Machine::new();
+    let ticket = machine.begin(Want::Check).unwrap();
+    machine.ask_again();
+    machine.told(ticket, fresh(START), START, 0.5);
     assert_eq!(machine.want(START), Want::Check);
+    let ticket = machine.begin(Want::Check).unwrap();
+    machine.abandoned(ticket);
+    assert_eq!(machine.want(START), Want::Check);
+}
+
+#[test]
+fn a_page_that_is_opened_looks_once_at_what_a_sign_in_may_have_mended() {
+    for failure in [
+        status(401),
+        coded(409, Code::SessionExpired),
+        coded(404, Code::SessionNotFound),
+        coded(409, Code::SessionUnusable),
+    ] {
+        let mut machine = after_check(fresh(START), START);
+        fail(&mut machine, failure, START);
+        let mut reloaded = Machine::new();
+        let kept = crate::numbers::kept(&crate::numbers::keep(&machine)).unwrap();
+        assert_ne!(kept.standing, Standing::SignedOut);
+        reloaded.adopt(kept, START + SECOND);
+        reloaded.opened();
+        let later = START + MINUTE;
+        assert_eq!(reloaded.want(later), Want::Check, "{failure:?}");
+        fail(&mut reloaded, failure, later);
+        assert_eq!(reloaded.want(later), Want::Nothing, "{failure:?}");
+    }
+}
+
+#[test]
+fn a_refresh_that_the_server_has_under_way_is_looked_at_until_it_is_over() {
+    let busy = Told {
+        refreshing: true,
+        can_refresh_at: None,
+        ..fresh(START)
+    };
+    let machine = after_check(busy, START);
+    assert_eq!(machine.manual(START), Manual::Busy);
+    assert_eq!(machine.want(START + SECOND), Want::Nothing);
+    assert_eq!(machine.want(START + 5.0 * SECOND), Want::Check);
+    assert!(machine.wait(START) <= 5.0 * SECOND);
 }
 
 #[test]
@@ -258,12 +307,24 @@ fn the_newer_of_two_tabs_knowledge_wins() {
 }
 
 #[test]
-fn what_was_kept_under_a_clock_set_back_since_does_not_hold_for_ages() {
-    let mut future = after_check(due(START), START + 90.0 * DAY);
-    fail(&mut future, status(503), START + 90.0 * DAY);
-    let mut machine = Machine::new();
-    machine.adopt(future.shared, START);
-    assert!(machine.want(START + LONGEST_RETRY_AFTER + DUE_SPREAD) != Want::Nothing);
+fn a_clock_that_was_set_back_since_a_failure_holds_nothing_up_for_ages() {
+    let ahead = START + 90.0 * DAY;
+    let mut future = after_check(due(START), ahead);
+    let throttled = Failure {
+        retry_after: Some(DAY),
+        ..status(429)
+    };
+    fail(&mut future, throttled, ahead);
+    for mut machine in [Machine::new(), future] {
+        machine.adopt(future.shared, START);
+        assert_eq!(
+            (machine.want(START), machine.manual(START)),
+            (Want::Check, Manual::Yes)
+        );
+        fail(&mut machine, status(503), START);
+        assert_eq!(machine.want(START), Want::Nothing, "the new barrier counts");
+        assert!(!machine.adopt(machine.shared, START));
+    }
 }
 
 #[test]
@@ -313,7 +374,6 @@ enum Event {
     ByHand,
     AskAgain,
     Online(bool),
-    Forget,
     Told(u8, f64),
     Failed(u16, u8, Option<f64>),
     Abandon,
@@ -327,7 +387,6 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::ByHand),
         1 => Just(Event::AskAgain),
         1 => any::<bool>().prop_map(Event::Online),
-        1 => Just(Event::Forget),
         4 => (0_u8..6, 0.0..MINUTE).prop_map(|(kind, shift)| Event::Told(kind, shift)),
         4 => (
             prop::sample::select(vec![0, 400, 401, 403, 404, 409, 429, 500, 503]),
@@ -369,12 +428,14 @@ proptest! {
         let mut now = START + off;
         let mut in_flight: Option<u32> = None;
         let mut failed_last = false;
+        let mut asked_again = false;
         for event in events {
             match event {
                 Event::Pass(time) => now += time,
                 Event::Ask => {
                     let want = machine.want(now);
                     prop_assert!(want == Want::Nothing || now >= machine.shared.floor, "a Retry-After was ignored");
+                    asked_again &= want == Want::Nothing;
                     if let Some(ticket) = machine.begin(want) {
                         prop_assert!(in_flight.is_none(), "two calls in flight");
                         in_flight = Some(ticket);
@@ -384,24 +445,23 @@ proptest! {
                     if machine.manual(now) == Manual::Yes
                         && let Some(ticket) = machine.begin(Want::Refresh)
                     {
+                        asked_again = false;
                         prop_assert!(in_flight.is_none(), "two calls in flight");
                         in_flight = Some(ticket);
                     }
                 }
-                Event::AskAgain => machine.ask_again(),
-                Event::Online(online) => machine.set_online(online, now, unit),
-                Event::Forget => {
-                    machine.forget();
-                    in_flight = None;
-                    failed_last = false;
+                Event::AskAgain => {
+                    machine.ask_again();
+                    asked_again = true;
                 }
+                Event::Online(online) => machine.set_online(online, now, unit),
                 Event::Told(kind, shift) => {
                     if let Some(ticket) = in_flight.take() {
                         let told = told_of(kind, now - off + shift);
                         prop_assert!(machine.told(ticket, told, now, unit));
                         failed_last = told.failed || told.state == State::Expired;
                         // An answer is followed by one more call at the most, a refresh after a check.
-                        if machine.want(now) != Want::Nothing {
+                        if machine.want(now) != Want::Nothing && !asked_again {
                             prop_assert_eq!(machine.want(now), Want::Refresh);
                         }
                     }
@@ -410,14 +470,17 @@ proptest! {
                     if let Some(ticket) = in_flight.take() {
                         let failure = Failure { retry_after, ..coded(http, crate::numbers::code(code.into())) };
                         prop_assert!(machine.failed(ticket, failure, now, unit));
-                        prop_assert_eq!(machine.want(now), Want::Nothing, "a loop without delay");
-                        prop_assert!(machine.wait(now) > 0.0);
+                        if !asked_again {
+                            prop_assert_eq!(machine.want(now), Want::Nothing, "a loop without delay");
+                            prop_assert!(machine.wait(now) > 0.0);
+                        }
                         failed_last = true;
                     }
                 }
                 Event::Abandon => {
                     if let Some(ticket) = in_flight.take() {
                         machine.abandoned(ticket);
+                        asked_again = true;
                     }
                 }
                 Event::Crowded => machine.crowded(now, unit),

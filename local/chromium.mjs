@@ -22,6 +22,7 @@ export async function chromium(say) {
     await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "chromium"], {
       say,
       what: "install Chromium",
+      environment: { DEBIAN_FRONTEND: "noninteractive" },
     });
   }
   const found = find();

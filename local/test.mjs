@@ -1,9 +1,10 @@
 // `npm test`: the whole suite. `npm test -- routes` runs tests/routes.test.mjs alone, `npm test -- rust` the Rust tests.
 
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { build } from "./build.mjs";
+import { chromium } from "./chromium.mjs";
 import { buildExample } from "./example.mjs";
 import { asProgram } from "./setup.mjs";
 import { realCargo } from "./toolchain.mjs";
@@ -23,6 +24,9 @@ await asProgram(async () => {
   if (rust) await step("Rust tests", realCargo(), ["test", "--workspace", "--locked", "--quiet"]);
   if (files.length > 0) {
     await build();
+    if (files.some((file) => readFileSync(file, "utf8").includes("startBrowser"))) {
+      await chromium((text) => console.log(`[test] ${text}`));
+    }
     await buildExample();
     // One file after the other: each has a database and a workerd of its own, and two cores are soon full.
     // A test that failed half way must not keep the rest waiting for what it started.

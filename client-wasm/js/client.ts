@@ -141,12 +141,12 @@ class Client {
     await this.#running;
     const core = this.#core;
     if (!core) return this.#refreshBare();
-    if (core.manual(Date.now()) !== 0) return;
+    if (!core.canRefresh(Date.now())) return;
     const before = this.snapshot.refreshCount;
     await this.#turn(async () => {
       // Another tab may have done it while this one waited for its turn.
       const isDone = this.snapshot.refreshCount !== before;
-      if (!isDone && core.manual(Date.now()) === 0) await this.#call(core, true);
+      if (!isDone && core.canRefresh(Date.now())) await this.#call(core, true);
     });
   }
 
@@ -233,7 +233,6 @@ class Client {
       }
     }).finally(() => {
       this.#running = undefined;
-      this.#schedule();
     });
     return this.#running;
   }
@@ -241,14 +240,17 @@ class Client {
   async #turn(work: () => Promise<void>): Promise<void> {
     clearTimeout(this.#timer);
     const { signal } = this.#life;
-    const hadTurn = await inTurn(this.#key, signal, async () => {
-      this.#adopt();
+    try {
+      const hadTurn = await inTurn(this.#key, signal, async () => {
+        this.#adopt();
+        this.#publish();
+        await work();
+      });
+      if (!hadTurn && !signal.aborted) this.#core?.crowded(Date.now(), Math.random());
+    } finally {
       this.#publish();
-      await work();
-    });
-    if (!hadTurn && !signal.aborted) this.#core?.crowded(Date.now(), Math.random());
-    this.#publish();
-    this.#schedule();
+      this.#schedule();
+    }
   }
 
   /** One call. Answers whether its answer counted. */

@@ -109,15 +109,10 @@ impl Core {
         self.machine.set_online(online, now, unit);
     }
 
-    /// From when on a refresh by hand is possible: 0 for now, infinite while a call is under way, `NaN` where only a
-    /// sign-in helps.
-    pub fn manual(&self, now: f64) -> f64 {
-        match self.machine.manual(now) {
-            Manual::Yes => 0.0,
-            Manual::Busy => f64::INFINITY,
-            Manual::Wait(until) => until,
-            Manual::SignIn => f64::NAN,
-        }
+    /// Whether a refresh by hand is possible; why not is in the view.
+    #[wasm_bindgen(js_name = canRefresh)]
+    pub fn can_refresh(&self, now: f64) -> bool {
+        self.machine.manual(now) == Manual::Yes
     }
 
     /// A check is wanted now, due or not.

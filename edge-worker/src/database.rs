@@ -155,6 +155,17 @@ pub(crate) enum Fate {
     Locked,
 }
 
+impl Fate {
+    /// Why the entry is not in the database, if it should be.
+    pub(crate) const fn error(self) -> Option<DatabaseError> {
+        match self {
+            Self::Written | Self::Already | Self::Lost => None,
+            Self::Refused => Some(DatabaseError::RowRefused),
+            Self::Locked => Some(DatabaseError::TimedOut),
+        }
+    }
+}
+
 /// A user's session as it stands.
 #[derive(Debug, Deserialize)]
 pub(crate) struct UserStatus {

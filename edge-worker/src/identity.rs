@@ -59,7 +59,7 @@ struct Claims {
 const COOKIE: &str = "keepalive_token";
 
 /// Where a request came from, as its browser tells.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Provenance<'a> {
     /// `Sec-Fetch-Site`.
     pub(crate) fetch_site: Option<&'a str>,
@@ -83,9 +83,8 @@ impl Provenance<'_> {
 
 /// The token in a `Cookie` header.
 pub(crate) fn token_in_cookie(header: &str) -> Option<&str> {
-    let pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let mut pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
     pairs
-        .into_iter()
         .find(|(name, _)| *name == COOKIE)
         .map(|(_, token)| token)
         .filter(|token| !token.is_empty())

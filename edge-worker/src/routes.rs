@@ -12,7 +12,7 @@ use worker::{Context, Env, Headers, Method, Request, Response};
 use crate::{
     answer::{ApiError, success},
     config::{Config, config},
-    database::{DatabaseError, Fate, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
+    database::{Fate, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
     identity::{self, Provenance, User},
     log,
     refresh::refresh_one,
@@ -156,7 +156,7 @@ async fn refresh_for(
         let claim = config
             .claim_of_user(&user.email, session_id.as_deref(), &holder, PAUSES)
             .await?;
-        if claim.result != UserClaimResult::Busy || asker.has_left() || now().after(wait) > give_up {
+        if claim.result != UserClaimResult::Busy || now().after(wait) > give_up {
             return settle(claim, &holder, config).await;
         }
         // Somebody else is refreshing this session: their result is ours.
@@ -181,16 +181,12 @@ async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Re
                 .await
                 .answer?;
             let server_time = written.now;
+            if let Some(error) = written.results.first().and_then(|told| told.result.error()) {
+                log::unwritten([refreshed.entry.id()], error);
+                return Err(error.into());
+            }
             match written.results.into_iter().next() {
                 Some(result) if result.result == Fate::Lost => Err(ApiError::Superseded),
-                Some(result) if result.result == Fate::Refused => {
-                    log::unwritten([refreshed.entry.id()], DatabaseError::RowRefused);
-                    Err(DatabaseError::RowRefused.into())
-                }
-                Some(result) if result.result == Fate::Locked => {
-                    log::unwritten([refreshed.entry.id()], DatabaseError::TimedOut);
-                    Err(DatabaseError::TimedOut.into())
-                }
                 Some(result) if matches!(refreshed.outcome, Outcome::Refreshed(_)) => {
                     let status = result.status.ok_or(ApiError::NoSession)?;
                     ok(&status.to_refresh_answer(false, MANUAL_PAUSE, server_time))

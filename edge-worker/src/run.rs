@@ -163,8 +163,7 @@ impl Driver<'_> {
             Event::Finished(entries, Patient { answer, calls }) => match answer {
                 Ok(finish) => {
                     let fates: Vec<_> = finish.results.iter().map(|result| result.result).collect();
-                    self.note_unwritten(&entries, &fates, Fate::Refused, DatabaseError::RowRefused);
-                    self.note_unwritten(&entries, &fates, Fate::Locked, DatabaseError::TimedOut);
+                    self.note_unwritten(&entries, &fates);
                     let written = fates.into_iter().map(|fate| match fate {
                         Fate::Written | Fate::Already => Written::Kept,
                         Fate::Lost => Written::Superseded,
@@ -181,15 +180,16 @@ impl Driver<'_> {
         }
     }
 
-    fn note_unwritten(&self, entries: &[FinishEntry], fates: &[Fate], fate: Fate, error: DatabaseError) {
-        let pairs = entries.iter().zip(fates);
-        let unwritten: Vec<_> = pairs
-            .filter(|(_, told)| **told == fate)
-            .map(|(entry, _)| entry.id())
-            .collect();
-        if !unwritten.is_empty() {
-            log::unwritten(unwritten, error);
-            self.note(error);
+    fn note_unwritten(&self, entries: &[FinishEntry], fates: &[Fate]) {
+        for fate in [Fate::Refused, Fate::Locked] {
+            let pairs = entries.iter().zip(fates).filter(|(_, told)| **told == fate);
+            let ids: Vec<_> = pairs.map(|(entry, _)| entry.id()).collect();
+            if let Some(error) = fate.error()
+                && !ids.is_empty()
+            {
+                log::unwritten(ids, error);
+                self.note(error);
+            }
         }
     }
 

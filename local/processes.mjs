@@ -1,6 +1,7 @@
 // Child processes that never outlive this one.
 
 import { execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -97,13 +98,21 @@ export async function until(probe, { seconds = 20, every = 50, problem = "It did
   }
 }
 
-/** A port of this machine that is free now. */
+/**
+ * A port of this machine that is free, and stays so until it is used: below those that systems hand out by themselves,
+ * to servers that ask for any and to outgoing connections.
+ */
 export async function freePort() {
-  const server = createServer();
-  await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    const server = createServer();
+    const isFree = await new Promise((resolve) => {
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 /** Fails with one sentence if something listens on the port. */

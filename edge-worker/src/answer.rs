@@ -11,7 +11,7 @@ use session_core::{
 };
 use worker::{Headers, Response};
 
-use crate::{config::ConfigError, database::DatabaseError, identity::IdentityError, run::Summary};
+use crate::{config::ConfigError, database::DatabaseError, ensure, identity::IdentityError, run::Summary};
 
 /// Everything that can be wrong with a request, or go wrong with it. The log gets more than the asker.
 #[derive(Debug)]
@@ -37,10 +37,17 @@ pub(crate) enum ApiError {
         code: OutcomeCode,
         retry_after: Option<Duration>,
     },
+    /// Upstream is left alone for the moment.
+    Spared {
+        retry_after: Duration,
+    },
     CrossSite,
     Superseded,
     Database(DatabaseError),
     BatchFailed(Box<Summary>),
+    BatchSpared(Box<Summary>),
+    NoneFresh(Box<ensure::Answer>),
+    NoSuchSession,
     BatchBroken(DatabaseError, Box<Summary>),
     Interrupted,
 }
@@ -52,6 +59,8 @@ struct Shown {
     error: String,
     retry_after: Option<Duration>,
 }
+
+const SPARED: &str = "aimharder has trouble, or had too many calls. It is left alone for the moment.";
 
 /// How long to wait where nothing better is known.
 const SOON: Duration = Duration::from_secs(5);
@@ -115,6 +124,8 @@ impl ApiError {
             problem: Problem,
             #[serde(flatten)]
             summary: Option<&'a Summary>,
+            #[serde(flatten)]
+            sessions: Option<&'a ensure::Answer>,
         }
         let shown = self.shown();
         let body = Body {
@@ -126,7 +137,13 @@ impl ApiError {
                 server_time: now,
             },
             summary: match self {
-                Self::BatchFailed(summary) | Self::BatchBroken(_, summary) => Some(summary),
+                Self::BatchFailed(summary) | Self::BatchSpared(summary) | Self::BatchBroken(_, summary) => {
+                    Some(summary)
+                }
+                _ => None,
+            },
+            sessions: match self {
+                Self::NoneFresh(answer) => Some(answer),
                 _ => None,
             },
         };
@@ -208,6 +225,15 @@ impl ApiError {
                 "batch_failed",
                 "No session could be refreshed: aimharder is away or refuses us.",
             ),
+            Self::Spared { retry_after } => later(503, "upstream_spared", SPARED, *retry_after),
+            Self::BatchSpared(_) => later(503, "upstream_spared", SPARED, SOON.saturating_mul(6)),
+            Self::NoneFresh(_) => later(
+                502,
+                "none_fresh",
+                "None of these sessions could be made as fresh as that.",
+                SOON,
+            ),
+            Self::NoSuchSession => plain(404, "session_not_found", "There is no such session."),
             Self::Interrupted => later(
                 503,
                 "interrupted",

@@ -26,6 +26,18 @@ pub(crate) struct Config {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) subrequest_limit: u32,
     pub(crate) history_days: u32,
+    pub(crate) max_in_flight: u32,
+    pub(crate) calls_per_second: u32,
+    pub(crate) exhaust_after: u32,
+    pub(crate) queue_enabled: bool,
+    pub(crate) max_consumers: u32,
+}
+
+impl Config {
+    /// Upstream as the database knows it: what is learnt of one host says nothing of another.
+    pub(crate) fn upstream(&self) -> &str {
+        self.refresh_url.authority()
+    }
 }
 
 /// The service role's key. The two forms are sent differently.
@@ -97,6 +109,11 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
     let allowed_origins = reader.origins("ALLOWED_ORIGINS");
     let subrequest_limit = reader.number("SUBREQUEST_LIMIT", 50, 20, 10_000);
     let history_days = reader.number("HISTORY_RETENTION_DAYS", 30, 1, 3_650);
+    let max_in_flight = reader.number("UPSTREAM_MAX_IN_FLIGHT", 24, 1, 100_000);
+    let calls_per_second = reader.number("UPSTREAM_CALLS_PER_SECOND", 20, 1, 100_000);
+    let exhaust_after = reader.number("REFRESH_EXHAUST_AFTER", 10, 3, 1_000);
+    let queue_enabled = reader.flag("REFRESH_QUEUE_ENABLED", true);
+    let max_consumers = reader.number("REFRESH_MAX_CONSUMERS", 10, 1, 250);
     let mistakes = reader.mistakes;
     match read {
         (
@@ -120,6 +137,11 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
             allowed_origins,
             subrequest_limit,
             history_days,
+            max_in_flight,
+            calls_per_second,
+            exhaust_after,
+            queue_enabled,
+            max_consumers,
         }),
         _ => Err(ConfigError { mistakes }),
     }
@@ -285,7 +307,16 @@ mod tests {
             ),
             (10, 1_200, 10)
         );
-        assert!(config.cron_enabled && config.allowed_origins.is_empty());
+        assert!(config.cron_enabled && config.queue_enabled && config.allowed_origins.is_empty());
+        assert_eq!(
+            (
+                config.max_in_flight,
+                config.calls_per_second,
+                config.exhaust_after,
+                config.max_consumers
+            ),
+            (24, 20, 10, 10)
+        );
     }
 
     #[test]
@@ -341,6 +372,11 @@ mod tests {
             ("ALLOWED_ORIGINS", "null"),
             ("ALLOWED_ORIGINS", "https://app.example.com/"),
             ("SUBREQUEST_LIMIT", "5"),
+            ("UPSTREAM_MAX_IN_FLIGHT", "0"),
+            ("UPSTREAM_CALLS_PER_SECOND", "0.5"),
+            ("REFRESH_EXHAUST_AFTER", "2"),
+            ("REFRESH_QUEUE_ENABLED", "sometimes"),
+            ("REFRESH_MAX_CONSUMERS", "251"),
         ] {
             assert_eq!(mistakes(&[(name, value)]).len(), 1, "{name}={value}");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use session_core::{
-    batch::{CALLS_TO_END_A_RUN, Tally},
+    batch::{CALLS_TO_END_A_RUN, Claimed, Held, Tally},
     finish::FinishEntry,
     session::ClaimedRow,
     time::Timestamp,
@@ -20,6 +20,9 @@ use crate::{
 
 /// The bound on one call.
 const TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Who waits for an answer waits so long at the most until their call may begin; the database puts off more.
+const LONGEST_WAIT_FOR_A_START: Duration = Duration::from_secs(3);
 
 /// For a user's claim, and the end of a run: somebody waits for it.
 const SHORT_PATIENCE: Patience = Patience {
@@ -81,6 +84,10 @@ pub(crate) enum Trigger {
     Api,
     /// A user.
     User,
+    /// A message of the queue.
+    Queue,
+    /// A job that needs certain sessions fresh.
+    EnsureFresh,
 }
 
 impl Trigger {
@@ -89,6 +96,8 @@ impl Trigger {
             Self::Cron => "cron",
             Self::Api => "api",
             Self::User => "user",
+            Self::Queue => "queue",
+            Self::EnsureFresh => "ensure_fresh",
         }
     }
 }
@@ -121,11 +130,89 @@ pub(crate) enum UserClaimResult {
     Busy,
     Reused,
     TooSoon,
+    /// Upstream is spared.
+    Spared,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Claim {
     sessions: Vec<ClaimedRow>,
+    width: u32,
+    held: Option<Held>,
+    retry_in_ms: Option<u32>,
+    /// Of a claim by names only.
+    #[serde(default)]
+    entries: Vec<NamedEntry>,
+}
+
+impl Claim {
+    fn retry_in(&self) -> Duration {
+        Duration::from_millis(self.retry_in_ms.unwrap_or_default().into())
+    }
+
+    fn into_claimed(self) -> Claimed {
+        let retry_in = self.retry_in();
+        Claimed {
+            rows: self.sessions,
+            width: self.width,
+            held: self.held.map(|held| (held, retry_in)),
+        }
+    }
+}
+
+/// What came of a claim on named sessions.
+pub(crate) struct NamedClaim {
+    /// One for each name, in their order.
+    pub(crate) entries: Vec<NamedEntry>,
+    pub(crate) claimed: Claimed,
+    /// When to ask again for those that others are at, or that have to wait for upstream.
+    pub(crate) retry_in: Duration,
+}
+
+/// How a named session stands.
+#[derive(Debug, Deserialize)]
+pub(crate) struct NamedEntry {
+    pub(crate) result: NamedResult,
+    pub(crate) status: Option<StoredStatus>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NamedResult {
+    Claimed,
+    Fresh,
+    /// Somebody else is at it.
+    Busy,
+    /// Upstream is spared.
+    Spared,
+    /// Upstream asked to leave this one alone.
+    Throttled,
+    Expired,
+    NotFound,
+    /// Of a wish for later: it is looked after, or given up.
+    Active,
+    Exhausted,
+}
+
+#[derive(Debug, Deserialize)]
+struct Wish {
+    now: Timestamp,
+    entries: Vec<NamedEntry>,
+}
+
+/// What a tick has before it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Outlook {
+    /// Sessions due and not worked on; counted up to the limit that was asked for.
+    pub(crate) due: u32,
+    /// What holds all claims back, if anything does.
+    pub(crate) held: Option<Held>,
+    /// Calls a second that upstream gets now.
+    pub(crate) calls_per_second: f64,
+    /// How long sessions were found to live without a refresh, in seconds.
+    pub(crate) life_seconds: Option<u32>,
 }
 
 /// What the database wrote.
@@ -184,14 +271,82 @@ impl Config {
         &self,
         holder: &Holder,
         limit: u32,
+        width: u32,
         lease: Duration,
-    ) -> Result<Vec<ClaimedRow>, DatabaseError> {
+    ) -> Result<Claimed, DatabaseError> {
         let arguments = json!({
             "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_holder": holder.lease_id, "p_limit": limit,
-            "p_lease_seconds": lease.as_secs(), "p_interval_seconds": self.interval.as_secs(),
+            "p_width": width, "p_lease_seconds": lease.as_secs(), "p_upstream": self.upstream(),
+            "p_policy": self.policy(),
         });
         let claim: Claim = self.call("claim_due_sessions", &arguments).await?;
-        Ok(claim.sessions)
+        Ok(claim.into_claimed())
+    }
+
+    /// Takes a lease on those of the named sessions that are older than `max_age` and may be refreshed now. Not
+    /// repeated, as above.
+    pub(crate) async fn claim_named(
+        &self,
+        holder: &Holder,
+        names: Names<'_>,
+        max_age: Duration,
+        width: u32,
+        lease: Duration,
+    ) -> Result<NamedClaim, DatabaseError> {
+        let arguments = json!({
+            "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_holder": holder.lease_id,
+            "p_ids": names.ids, "p_emails": names.emails, "p_max_age_seconds": max_age.as_secs(), "p_width": width,
+            "p_lease_seconds": lease.as_secs(), "p_upstream": self.upstream(), "p_policy": self.policy(),
+        });
+        let mut claim: Claim = self.call("claim_sessions", &arguments).await?;
+        names.check(&claim.entries)?;
+        let (entries, retry_in) = (std::mem::take(&mut claim.entries), claim.retry_in());
+        Ok(NamedClaim {
+            entries,
+            claimed: claim.into_claimed(),
+            retry_in,
+        })
+    }
+
+    /// Has the named sessions fresh at that time: their next refresh is brought forward to just before.
+    pub(crate) async fn wish_fresh(
+        &self,
+        names: Names<'_>,
+        fresh_at: &str,
+    ) -> Result<(Timestamp, Vec<NamedEntry>), DatabaseError> {
+        let arguments = json!({ "p_ids": names.ids, "p_emails": names.emails, "p_fresh_at": fresh_at });
+        let wish: Wish = self
+            .call_patiently("wish_fresh", &arguments, SHORT_PATIENCE)
+            .await
+            .answer?;
+        names.check(&wish.entries)?;
+        Ok((wish.now, wish.entries))
+    }
+
+    /// Takes a session out of the batch's care, or gives it back.
+    pub(crate) async fn set_enabled(
+        &self,
+        session_id: &str,
+        enabled: bool,
+    ) -> Result<UserStatus, DatabaseError> {
+        let arguments = json!({ "p_session_id": session_id, "p_enabled": enabled });
+        self.call_patiently("set_session_enabled", &arguments, SHORT_PATIENCE)
+            .await
+            .answer
+    }
+
+    /// What there is to do; due sessions are counted up to `limit`.
+    pub(crate) async fn outlook(&self, limit: u32) -> Result<Outlook, DatabaseError> {
+        let arguments = json!({ "p_upstream": self.upstream(), "p_policy": self.policy(), "p_limit": limit });
+        self.call("outlook", &arguments).await
+    }
+
+    /// What the database has to know of the settings.
+    fn policy(&self) -> Value {
+        json!({
+            "intervalSeconds": self.interval.as_secs(), "maxInFlight": self.max_in_flight,
+            "callsPerSecond": self.calls_per_second, "exhaustAfter": self.exhaust_after,
+        })
     }
 
     /// Takes a lease on the session of the user with this e-mail, if it may be refreshed now.
@@ -202,11 +357,11 @@ impl Config {
         holder: &Holder,
         pauses: Pauses,
     ) -> Result<UserClaim, DatabaseError> {
-        let lease = session_core::due::lease(1, 1, self.timeout, Duration::ZERO);
+        let lease = session_core::due::lease(1, 1, self.timeout, LONGEST_WAIT_FOR_A_START);
         let arguments = json!({
             "p_email": email, "p_session_id": session_id, "p_holder": holder.lease_id,
             "p_lease_seconds": lease.as_secs(), "p_reuse_seconds": pauses.reuse.as_secs(),
-            "p_min_seconds": pauses.manual.as_secs(),
+            "p_min_seconds": pauses.manual.as_secs(), "p_upstream": self.upstream(), "p_policy": self.policy(),
         });
         self.call_patiently("claim_session", &arguments, SHORT_PATIENCE)
             .await
@@ -223,6 +378,9 @@ impl Config {
     ) -> Patient<Finish> {
         let arguments = json!({
             "p_holder": holder.lease_id, "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_results": entries,
+            "p_upstream": self.upstream(),
+            // A run says so at its end.
+            "p_done": holder.run_id.is_none(),
         });
         let mut finish: Patient<Finish> = self
             .call_until(
@@ -255,15 +413,10 @@ impl Config {
         .await
     }
 
-    /// How many sessions are due; counted up to 10,001.
-    pub(crate) async fn due_count(&self) -> Result<u32, DatabaseError> {
-        self.call("due_sessions_count", &json!({})).await
-    }
-
     /// Closes a run's record, and says how many sessions are due still; counted up to 10,001.
     pub(crate) async fn finish_run(
         &self,
-        run_id: &str,
+        holder: &Holder,
         tally: &Tally,
         duration: Duration,
         error: Option<DatabaseError>,
@@ -276,8 +429,10 @@ impl Config {
             );
             fields.insert("error".to_owned(), json!(error.map(DatabaseError::code)));
         }
-        let arguments =
-            json!({ "p_run_id": run_id, "p_summary": summary, "p_retention_days": self.history_days });
+        let arguments = json!({
+            "p_run_id": holder.run_id, "p_holder": holder.lease_id, "p_summary": summary,
+            "p_retention_days": self.history_days,
+        });
         let end: Patient<RunEnd> = self
             .call_patiently("finish_run", &arguments, SHORT_PATIENCE)
             .await;
@@ -365,6 +520,23 @@ impl Config {
             .with_body(Some(JsValue::from(arguments.to_string())));
         let base = self.supabase_url.as_str().trim_end_matches('/');
         Request::new_with_init(&format!("{base}/rest/v1/rpc/{function}"), &init)
+    }
+}
+
+/// The sessions that somebody names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names<'a> {
+    pub(crate) ids: &'a [String],
+    /// Each stands for its user's session signed in most recently.
+    pub(crate) emails: &'a [String],
+}
+
+impl Names<'_> {
+    fn check(self, entries: &[NamedEntry]) -> Result<(), DatabaseError> {
+        let count = self.ids.len().saturating_add(self.emails.len());
+        (entries.len() == count)
+            .then_some(())
+            .ok_or(DatabaseError::Unintelligible)
     }
 }
 

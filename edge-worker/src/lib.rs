@@ -16,15 +16,19 @@ mod refresh;
 
 mod run;
 
+mod tick;
+
+mod ensure;
+
 mod identity;
 
 mod answer;
 
 mod routes;
 
-use worker::{Context, Env, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
+use worker::{Context, Env, MessageBatch, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 
-use crate::{config::config, database::Trigger, runtime::Asker};
+use crate::{config::config, tick::Wake};
 
 /// Answers every HTTP request.
 #[event(fetch)]
@@ -38,6 +42,23 @@ pub async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleConte
     match config(&env) {
         Err(error) => log::misconfigured(&error),
         Ok(config) if !config.cron_enabled => log::cron_disabled(),
-        Ok(config) => drop(run::run(config, Trigger::Cron, config.batch_size, &Asker::nobody()).await),
+        Ok(config) => tick::tick(config, &env).await,
     }
+}
+
+/// Helps with what is due, when a tick's message says so. Never fails: an error here would be a panic.
+#[event(queue)]
+pub async fn queue(messages: MessageBatch<Wake>, env: Env, _context: Context) -> Result<()> {
+    match config(&env) {
+        Err(error) => {
+            log::misconfigured(&error);
+            messages.retry_all();
+        }
+        Ok(config) if !config.cron_enabled => {
+            log::cron_disabled();
+            messages.ack_all();
+        }
+        Ok(config) => tick::answer(&messages, config).await,
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Log lines: one JSON object each, ids and codes only.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use session_core::{finish::Attempt, outcome::Outcome, session::UnusableSessionError};
 use worker::{console_error, console_log, console_warn};
@@ -42,6 +44,29 @@ pub(crate) fn run(report: &Report) {
     } else {
         line_log(&line);
     }
+}
+
+/// A tick that could not learn what there is to do: it works, but wakes nobody.
+pub(crate) fn no_outlook(error: DatabaseError) {
+    line_error(&json!({ "event": "no_outlook", "code": error.code(), "reason": error.to_string() }));
+}
+
+/// Helpers that the queue did not take a message for.
+pub(crate) fn not_woken(helpers: u32) {
+    line_error(&json!({ "event": "not_woken", "helpers": helpers }));
+}
+
+/// A message of the queue that says nothing to us.
+pub(crate) fn unreadable_message() {
+    line_error(&json!({ "event": "unreadable_message" }));
+}
+
+/// Sessions were found to die sooner than the interval allows for.
+pub(crate) fn interval_too_long(interval: Duration, recommended: Duration, life_seconds: Option<u32>) {
+    line_warn(&json!({
+        "event": "interval_too_long", "intervalMinutes": interval.as_secs() / 60,
+        "recommendedMinutes": recommended.as_secs() / 60, "measuredLifeSeconds": life_seconds,
+    }));
 }
 
 /// A cron tick that has nothing to do by configuration.

@@ -27,7 +27,11 @@ pub(crate) struct Refreshed {
 pub(crate) async fn refresh_one(row: &ClaimedRow, config: &Config) -> Refreshed {
     let started = now();
     let attempt = match row.credentials(&config.fingerprint) {
-        Ok(credentials) => attempt(credentials, config, started).await,
+        Ok(credentials) => {
+            let mut attempt = attempt(credentials, config, started).await;
+            attempt.outcome = row.judge(attempt.outcome);
+            attempt
+        }
         Err(error) => {
             log::unusable(&row.id, error);
             Attempt {

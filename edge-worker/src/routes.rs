@@ -6,13 +6,14 @@ use futures_channel::oneshot;
 use futures_util::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
-use session_core::outcome::Outcome;
+use session_core::{due, outcome::Outcome, time::Timestamp};
 use worker::{Context, Env, Headers, Method, Request, Response};
 
 use crate::{
     answer::{ApiError, success},
     config::{Config, config},
     database::{Fate, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
+    ensure,
     identity::{self, Provenance, User},
     log,
     refresh::refresh_one,
@@ -40,6 +41,22 @@ const BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// One user's refresh has calls to spare.
 const MOST_CALLS_TO_WRITE: u32 = 10;
 
+/// Sessions that one call names.
+const MOST_NAMES: usize = 100;
+
+/// The column's bound.
+const LONGEST_EMAIL: usize = 255;
+
+const LONGEST_AGE_SECONDS: u32 = 86_400;
+
+/// Due sessions are counted up to this.
+const MOST_COUNTED: u32 = 10_001;
+
+const SESSION_ID: &str = "the field sessionId";
+
+/// Where single sessions are.
+const SESSIONS: &str = "/api/internal/sessions/";
+
 /// Bodies are a few fields.
 const LONGEST_BODY: usize = 16 * 1024;
 
@@ -50,6 +67,8 @@ enum Route {
     Refresh,
     SessionCheck,
     RunBatch,
+    EnsureFresh,
+    SetEnabled { enabled: bool },
 }
 
 impl Route {
@@ -59,6 +78,16 @@ impl Route {
             "/api/auth/refresh" => Some(Self::Refresh),
             "/api/auth/aimharder" => Some(Self::SessionCheck),
             "/api/internal/refresh-sessions" => Some(Self::RunBatch),
+            "/api/internal/ensure-fresh" => Some(Self::EnsureFresh),
+            _ => Self::of_session(path),
+        }
+    }
+
+    fn of_session(path: &str) -> Option<Self> {
+        let (_, action) = path.strip_prefix(SESSIONS)?.split_once('/')?;
+        match action {
+            "enable" => Some(Self::SetEnabled { enabled: true }),
+            "disable" => Some(Self::SetEnabled { enabled: false }),
             _ => None,
         }
     }
@@ -68,7 +97,7 @@ impl Route {
             Self::Health => "GET, HEAD",
             Self::SessionCheck => "GET, OPTIONS",
             Self::Refresh => "GET, POST, OPTIONS",
-            Self::RunBatch => "POST",
+            Self::RunBatch | Self::EnsureFresh | Self::SetEnabled { .. } => "POST",
         }
     }
 
@@ -116,6 +145,8 @@ async fn dispatch(
         (Route::Refresh, Method::Get) => refresh_status(request, config).await,
         (Route::SessionCheck, Method::Get) => session_check(request, config).await,
         (Route::RunBatch, Method::Post) => run_batch(request, config, context).await,
+        (Route::EnsureFresh, Method::Post) => ensure_fresh(request, config, context).await,
+        (Route::SetEnabled { enabled }, Method::Post) => set_enabled(request, config, enabled).await,
         (Route::Refresh | Route::SessionCheck, Method::Options) => preflight(route),
         _ => Err(ApiError::MethodNotAllowed { allow: route.allow() }),
     }
@@ -129,7 +160,7 @@ async fn refresh_now(
     let user = signed_in(request, config)?;
     let body: SessionChoice = read_body(request).await?;
     let session_id = match body.session_id {
-        Some(id) => Some(parse_id(&id)?),
+        Some(id) => Some(parse_id(SESSION_ID, &id)?),
         None => session_in_query(request)?,
     };
     let asker = Asker::of(request);
@@ -156,10 +187,16 @@ async fn refresh_for(
         let claim = config
             .claim_of_user(&user.email, session_id.as_deref(), &holder, PAUSES)
             .await?;
-        if claim.result != UserClaimResult::Busy || now().after(wait) > give_up {
+        let passes = match claim.result {
+            // Somebody else is refreshing this session: their result is ours.
+            UserClaimResult::Busy => true,
+            // Others' calls are in the way, for a moment.
+            UserClaimResult::Spared => claim.retry_after_seconds.is_none_or(|seconds| seconds <= 1),
+            _ => false,
+        };
+        if !passes || now().after(wait) > give_up {
             return settle(claim, &holder, config).await;
         }
-        // Somebody else is refreshing this session: their result is ours.
         sleep(wait).await;
         if asker.has_left() {
             return Err(ApiError::Interrupted);
@@ -169,8 +206,12 @@ async fn refresh_for(
 }
 
 async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Response, ApiError> {
+    let retry_after = Duration::from_secs(claim.retry_after_seconds.unwrap_or(1).into());
     match (claim.result, claim.session, claim.status) {
         (UserClaimResult::Claimed, Some(row), _) => {
+            if !row.starts_in().is_zero() {
+                sleep(row.starts_in()).await;
+            }
             let refreshed = refresh_one(&row, config).await;
             let written = config
                 .finish(
@@ -201,12 +242,8 @@ async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Re
         (UserClaimResult::Busy, ..) => Err(ApiError::Busy {
             retry_after: BUSY_PAUSE,
         }),
-        (UserClaimResult::TooSoon, ..) => {
-            let seconds = claim.retry_after_seconds.unwrap_or(1);
-            Err(ApiError::TooSoon {
-                retry_after: Duration::from_secs(seconds.into()),
-            })
-        }
+        (UserClaimResult::TooSoon, ..) => Err(ApiError::TooSoon { retry_after }),
+        (UserClaimResult::Spared, ..) => Err(ApiError::Spared { retry_after }),
         _ => Err(ApiError::NoSession),
     }
 }
@@ -234,10 +271,7 @@ async fn run_batch(
     config: &'static Config,
     context: &Context,
 ) -> Result<Response, ApiError> {
-    let key = request.headers().get("x-api-key").ok().flatten();
-    if !identity::is_internal(key.as_deref(), &config.internal_api_keys) {
-        return Err(ApiError::InternalKey);
-    }
+    require_internal_key(request, config)?;
     let choice: BatchChoice = read_body(request).await?;
     let batch_size = choice.batch_size.unwrap_or(config.batch_size);
     if !(1..=1_000).contains(&batch_size) {
@@ -246,17 +280,74 @@ async fn run_batch(
         ));
     }
     if choice.dry_run {
-        let remaining = config.due_count().await?;
-        return ok(&json!({ "dryRun": true, "claimed": 0, "remaining": remaining }));
+        let outlook = config.outlook(MOST_COUNTED).await?;
+        return ok(&json!({
+            "dryRun": true, "claimed": 0, "remaining": outlook.due, "held": outlook.held,
+            "measuredLifeSeconds": outlook.life_seconds,
+            "recommendedIntervalMinutes": outlook.recommended_interval().map(|interval| interval.as_secs() / 60),
+        }));
     }
     let asker = Asker::of(request);
-    let work = async move { run(config, Trigger::Api, batch_size, &asker).await };
+    let work = async move { run(config, Trigger::Api, batch_size, config.subrequest_limit, &asker).await };
     let report = outlive_the_asker(context, work).await?;
+    let summary = Box::new(report.summary);
     match report.error {
-        Some(error) => Err(ApiError::BatchBroken(error, Box::new(report.summary))),
-        None if report.tally.failed_altogether() => Err(ApiError::BatchFailed(Box::new(report.summary))),
-        None => ok(&report.summary),
+        Some(error) => Err(ApiError::BatchBroken(error, summary)),
+        None if report.tally.failed_altogether() => Err(ApiError::BatchFailed(summary)),
+        None if report.tally.was_held_altogether() && summary.remaining != Some(0) => {
+            Err(ApiError::BatchSpared(summary))
+        }
+        None => ok(&summary),
     }
+}
+
+async fn ensure_fresh(
+    request: &mut Request,
+    config: &'static Config,
+    context: &Context,
+) -> Result<Response, ApiError> {
+    require_internal_key(request, config)?;
+    let choice: FreshChoice = read_body(request).await?;
+    let fresh_at = choice.fresh_at.as_deref().map(parse_time_to_come).transpose()?;
+    let wanted = choice.into_wanted()?;
+    if let Some(fresh_at) = fresh_at {
+        return ok(&ensure::schedule(&wanted, &fresh_at, config).await?);
+    }
+    let asker = Asker::of(request);
+    let work = async move { ensure::ensure_fresh(&wanted, config, &asker).await };
+    let answer = outlive_the_asker(context, work).await??;
+    if answer.is_a_failure() {
+        return Err(ApiError::NoneFresh(Box::new(answer)));
+    }
+    ok(&answer)
+}
+
+async fn set_enabled(
+    request: &mut Request,
+    config: &'static Config,
+    enabled: bool,
+) -> Result<Response, ApiError> {
+    require_internal_key(request, config)?;
+    let path = request.path();
+    let id = path
+        .strip_prefix(SESSIONS)
+        .and_then(|rest| rest.split_once('/'))
+        .map(|(id, _)| id);
+    let id = parse_id("the session's id", id.unwrap_or_default())?;
+    let NoChoice {} = read_body(request).await?;
+    let stored = config.set_enabled(&id, enabled).await?;
+    let status = stored.status.ok_or(ApiError::NoSuchSession)?;
+    ok(&json!({
+        "id": status.id, "state": status.state, "autoRefreshEnabled": status.auto_refresh_enabled,
+        "lastRefreshDate": status.last_refresh_date, "nextRefreshDue": status.next_refresh_at,
+        "refreshCount": status.refresh_count, "lastError": status.last_error, "serverTime": stored.now,
+    }))
+}
+
+fn require_internal_key(request: &Request, config: &Config) -> Result<(), ApiError> {
+    let key = request.headers().get("x-api-key").ok().flatten();
+    let known = identity::is_internal(key.as_deref(), &config.internal_api_keys);
+    known.then_some(()).ok_or(ApiError::InternalKey)
 }
 
 /// Finishes `work` even if the asker hangs up, as upstream may have handed out a token by then. The platform gives it
@@ -282,6 +373,70 @@ struct BatchChoice {
     batch_size: Option<u32>,
     #[serde(default)]
     dry_run: bool,
+}
+
+/// Nothing to choose: a body with fields is somebody's mistake.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoChoice {}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FreshChoice {
+    #[serde(default)]
+    ids: Vec<String>,
+    #[serde(default)]
+    emails: Vec<String>,
+    max_age_seconds: Option<u32>,
+    fresh_at: Option<String>,
+}
+
+impl FreshChoice {
+    fn into_wanted(self) -> Result<ensure::Wanted, ApiError> {
+        let bad = |reason: &str| Err(ApiError::BadRequest(reason.to_owned()));
+        if !(1..=MOST_NAMES).contains(&self.ids.len().saturating_add(self.emails.len())) {
+            return bad("the fields ids and emails must name 1 to 100 sessions in all");
+        }
+        if self
+            .emails
+            .iter()
+            .any(|email| email.is_empty() || email.len() > LONGEST_EMAIL)
+        {
+            return bad("the field emails must hold addresses of 1 to 255 characters");
+        }
+        let ids: Result<Vec<_>, _> = self
+            .ids
+            .iter()
+            .map(|id| parse_id("each of the field ids", id))
+            .collect();
+        let max_age = match (self.max_age_seconds, self.fresh_at) {
+            (Some(seconds), None) if seconds <= LONGEST_AGE_SECONDS => seconds,
+            (None, Some(_)) => 0,
+            (Some(_), Some(_)) => {
+                return bad("only one of the fields maxAgeSeconds and freshAt can be given");
+            }
+            _ => return bad("the field maxAgeSeconds must be a whole number from 0 to 86400"),
+        };
+        Ok(ensure::Wanted {
+            ids: ids?,
+            emails: self.emails,
+            max_age: Duration::from_secs(max_age.into()),
+        })
+    }
+}
+
+/// A time with its zone, from now to a week ahead.
+fn parse_time_to_come(text: &str) -> Result<String, ApiError> {
+    let moment = now();
+    Timestamp::parse_rfc3339(text)
+        .filter(|at| *at > moment && at.since(moment) <= due::VALIDITY)
+        .map(|_| text.to_owned())
+        .ok_or_else(|| {
+            ApiError::BadRequest(
+                "the field freshAt must be a time to come, within a week, like 2026-01-31T09:59:30Z"
+                    .to_owned(),
+            )
+        })
 }
 
 fn signed_in(request: &Request, config: &Config) -> Result<User, ApiError> {
@@ -320,13 +475,13 @@ fn session_in_query(request: &Request) -> Result<Option<String>, ApiError> {
         .query_pairs()
         .find(|(name, _)| name == "sessionId")
         .map(|(_, id)| id.into_owned());
-    id.map(|id| parse_id(&id)).transpose()
+    id.map(|id| parse_id(SESSION_ID, &id)).transpose()
 }
 
-fn parse_id(text: &str) -> Result<String, ApiError> {
+fn parse_id(what: &str, text: &str) -> Result<String, ApiError> {
     uuid::Uuid::try_parse(text)
         .map(|id| id.to_string())
-        .map_err(|_| ApiError::BadRequest("the field sessionId must be a UUID".to_owned()))
+        .map_err(|_| ApiError::BadRequest(format!("{what} must be a UUID")))
 }
 
 /// Reads a JSON body of a few known fields; none at all means the defaults.

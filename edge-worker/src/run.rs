@@ -5,25 +5,26 @@ use std::{cell::RefCell, future::Future, pin::Pin, time::Duration};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde::Serialize;
 use session_core::{
-    batch::{Batch, Limits, Step, Tally, Written},
+    batch::{Batch, Claimed, Limits, Step, Tally, Written},
     finish::FinishEntry,
-    session::ClaimedRow,
+    outcome::OutcomeCode,
     time::Timestamp,
+    wire::StoredStatus,
 };
 
 use crate::{
     config::Config,
-    database::{DatabaseError, Fate, Finish, Holder, Patient, Trigger},
+    database::{DatabaseError, Fate, Finish, FinishResult, Holder, Patient, Trigger},
     log,
     refresh::{Refreshed, refresh_one},
     runtime::{Asker, fresh_id, now, within},
 };
 
 /// Fetches that the platform lets an invocation wait for at once.
-const WIDTH: u32 = 6;
+pub(crate) const WIDTH: u32 = 6;
 
 /// How long a run starts refreshes: it is over before the next minute's tick.
-const START_FOR: Duration = Duration::from_secs(45);
+pub(crate) const START_FOR: Duration = Duration::from_secs(45);
 
 /// A run that ended.
 #[derive(Debug)]
@@ -48,56 +49,74 @@ pub(crate) struct Summary {
 }
 
 /// Refreshes what is due, until nothing is or the bounds of a run are reached. If the asker leaves, it winds up.
-pub(crate) async fn run(config: &Config, trigger: Trigger, batch_size: u32, asker: &Asker) -> Report {
+/// Cron, queue and internal route alike; `calls` is how many fetches the invocation has left.
+pub(crate) async fn run(
+    config: &Config,
+    trigger: Trigger,
+    batch_size: u32,
+    calls: u32,
+    asker: &Asker,
+) -> Report {
     let started = now();
-    let run_id = fresh_id();
     let limits = Limits {
         batch_size,
         width: WIDTH,
-        calls: config.subrequest_limit,
+        calls,
         deadline: started.after(START_FOR),
         timeout: config.timeout,
     };
-    let driver = Driver {
-        config,
-        asker,
-        holder: Holder {
-            run_id: Some(run_id.clone()),
-            lease_id: fresh_id(),
-            trigger,
-        },
-        error: RefCell::new(None),
-    };
+    let driver = Driver::new(config, asker, trigger);
     let tally = driver.drive(Batch::new(limits)).await;
-    let error = driver.error.into_inner();
-    let duration = now().since(started);
-    let closed = config.finish_run(&run_id, &tally, duration, error).await;
-    let summary = Summary {
-        run_id,
-        tally: tally.clone(),
-        remaining: closed.as_ref().ok().copied(),
-        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-    };
-    let report = Report {
-        trigger,
-        tally,
-        summary,
-        error: error.or(closed.err()),
-    };
-    log::run(&report);
-    report
+    driver.close(tally, started).await
 }
 
-struct Driver<'a> {
+impl Driver<'_> {
+    /// Ends the run's record.
+    pub(crate) async fn close(self, tally: Tally, started: Timestamp) -> Report {
+        let (trigger, error) = (self.holder.trigger, self.error.into_inner());
+        let duration = now().since(started);
+        let closed = self
+            .config
+            .finish_run(&self.holder, &tally, duration, error)
+            .await;
+        let summary = Summary {
+            run_id: self.holder.run_id.unwrap_or_default(),
+            tally: tally.clone(),
+            remaining: closed.as_ref().ok().copied(),
+            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        };
+        let report = Report {
+            trigger,
+            tally,
+            summary,
+            error: error.or(closed.err()),
+        };
+        log::run(&report);
+        report
+    }
+}
+
+/// Does what a batch decides on, under one lease's name.
+pub(crate) struct Driver<'a> {
     config: &'a Config,
     asker: &'a Asker,
-    holder: Holder,
-    error: RefCell<Option<DatabaseError>>,
+    pub(crate) holder: Holder,
+    pub(crate) error: RefCell<Option<DatabaseError>>,
+    told: RefCell<Vec<Told>>,
+}
+
+/// What came of one session, once it was written.
+pub(crate) struct Told {
+    pub(crate) session_id: String,
+    /// `None`: it was given back unpresented.
+    pub(crate) outcome: Option<OutcomeCode>,
+    pub(crate) fate: Fate,
+    pub(crate) status: Option<StoredStatus>,
 }
 
 enum Event {
     Claimed {
-        rows: Result<Vec<ClaimedRow>, DatabaseError>,
+        claimed: Result<Claimed, DatabaseError>,
         asked: u32,
         lease: Duration,
         at: Timestamp,
@@ -108,8 +127,30 @@ enum Event {
 
 type Task<'a> = Pin<Box<dyn Future<Output = Event> + 'a>>;
 
-impl Driver<'_> {
-    async fn drive(&self, mut batch: Batch) -> Tally {
+impl<'a> Driver<'a> {
+    /// A run that has done nothing yet.
+    pub(crate) fn new(config: &'a Config, asker: &'a Asker, trigger: Trigger) -> Self {
+        let holder = Holder {
+            run_id: Some(fresh_id()),
+            lease_id: fresh_id(),
+            trigger,
+        };
+        Self {
+            config,
+            asker,
+            holder,
+            error: RefCell::new(None),
+            told: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// What came of the sessions that were driven since this was last asked.
+    pub(crate) fn take_told(&self) -> Vec<Told> {
+        self.told.take()
+    }
+
+    /// Works through a batch.
+    pub(crate) async fn drive(&self, mut batch: Batch) -> Tally {
         let mut tasks: FuturesUnordered<Task<'_>> = FuturesUnordered::new();
         loop {
             if self.asker.has_left() {
@@ -133,9 +174,9 @@ impl Driver<'_> {
 
     async fn claim(&self, limit: u32, lease: Duration) -> Event {
         let at = now();
-        let rows = self.config.claim_due(&self.holder, limit, lease).await;
+        let claimed = self.config.claim_due(&self.holder, limit, WIDTH, lease).await;
         Event::Claimed {
-            rows,
+            claimed,
             asked: limit,
             lease,
             at,
@@ -150,12 +191,14 @@ impl Driver<'_> {
     fn report(&self, batch: &mut Batch, event: Event) {
         match event {
             Event::Claimed {
-                rows: Ok(rows),
+                claimed: Ok(claimed),
                 asked,
                 lease,
                 at,
-            } => batch.claimed(rows, asked, lease, at),
-            Event::Claimed { rows: Err(error), .. } => {
+            } => batch.claimed(claimed, asked, lease, at, now()),
+            Event::Claimed {
+                claimed: Err(error), ..
+            } => {
                 self.note(error);
                 batch.claim_failed();
             }
@@ -164,6 +207,7 @@ impl Driver<'_> {
                 Ok(finish) => {
                     let fates: Vec<_> = finish.results.iter().map(|result| result.result).collect();
                     self.note_unwritten(&entries, &fates);
+                    self.keep_told(&entries, finish.results);
                     let written = fates.into_iter().map(|fate| match fate {
                         Fate::Written | Fate::Already => Written::Kept,
                         Fate::Lost => Written::Superseded,
@@ -193,7 +237,22 @@ impl Driver<'_> {
         }
     }
 
-    fn note(&self, error: DatabaseError) {
+    /// A batch of thousands is told in numbers; only who named sessions asks for each.
+    fn keep_told(&self, entries: &[FinishEntry], results: Vec<FinishResult>) {
+        if self.holder.trigger != Trigger::EnsureFresh {
+            return;
+        }
+        let told = entries.iter().zip(results).map(|(entry, result)| Told {
+            session_id: entry.id().to_owned(),
+            outcome: entry.outcome(),
+            fate: result.result,
+            status: result.status,
+        });
+        self.told.borrow_mut().extend(told);
+    }
+
+    /// Keeps the first error, for the run's record.
+    pub(crate) fn note(&self, error: DatabaseError) {
         self.error.borrow_mut().get_or_insert(error);
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     due,
@@ -25,6 +25,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// upstream hands out could be lost.
 const UNWRITTEN_BOUND: Duration = Duration::from_secs(3);
 
+/// For what holds claims back longer than this no run waits: the next tick looks again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Calls that one refresh may make, reserved when it starts.
 const CALLS_PER_REFRESH: u32 = 3;
 
@@ -40,7 +43,8 @@ pub struct Limits {
     /// Sessions claimed at once.
     pub batch_size: u32,
     /// Fetches under way at once, claims included: the platform lets six wait. A finish doesn't wait for its turn:
-    /// if it is a seventh, the platform itself holds it until one of the six has its answer's head.
+    /// if it is a seventh, the platform itself holds it until one of the six has its answer's head. A claim may grant
+    /// fewer.
     pub width: u32,
     /// Fetches in all.
     pub calls: u32,
@@ -74,6 +78,30 @@ pub enum Step {
     Done,
 }
 
+/// What a claim answered.
+pub struct Claimed {
+    /// The sessions, in the order in which they may start.
+    pub rows: Vec<ClaimedRow>,
+    /// Calls that may be under way at once.
+    pub width: u32,
+    /// Why it was not more, if not for want of due ones, and how long that lasts.
+    pub held: Option<(Held, Duration)>,
+}
+
+/// What holds claims back: upstream is spared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// Upstream asked to be left alone.
+    Paused,
+    /// Upstream is down: the circuit breaker is open.
+    Breaker,
+    /// As many calls are under way as may be.
+    InFlight,
+    /// As many calls a second are made as may be.
+    Rate,
+}
+
 /// What the database said of one entry of a finish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -105,6 +133,8 @@ pub struct Tally {
     pub released: u32,
     /// Results that could not be written: their leases run out and the work is done again.
     pub unwritten: u32,
+    /// What held the last claim back, if anything did.
+    pub held: Option<Held>,
 }
 
 /// A run under way.
@@ -118,6 +148,10 @@ pub struct Batch {
     refreshing: u32,
     claiming: bool,
     finishing: bool,
+    /// Refreshes that may be under way at once, as the last claim said.
+    granted: u32,
+    /// No claim before this.
+    claim_at: Timestamp,
     supply: Supply,
     tally: Tally,
 }
@@ -135,6 +169,7 @@ enum Supply {
 
 struct Queued {
     row: ClaimedRow,
+    not_before: Timestamp,
     start_by: Timestamp,
 }
 
@@ -150,9 +185,25 @@ impl Batch {
             refreshing: 0,
             claiming: false,
             finishing: false,
+            granted: 0,
+            claim_at: Timestamp::from_millis(i64::MIN),
             supply: Supply::More,
             tally: Tally::default(),
         }
+    }
+
+    /// A run over sessions that were claimed already, and no others.
+    pub fn of(
+        claimed: Claimed,
+        lease: Duration,
+        asked_at: Timestamp,
+        now: Timestamp,
+        limits: Limits,
+    ) -> Self {
+        let mut batch = Self::new(limits);
+        batch.supply = Supply::Dry;
+        batch.claimed(claimed, 0, lease, asked_at, now);
+        batch
     }
 
     /// The next thing to do. To be called until it answers [`Step::Wait`] or [`Step::Done`], and again whenever
@@ -170,32 +221,49 @@ impl Batch {
                 return Step::Refresh(row);
             }
         }
-        match (self.under_way(), self.unwritten_since) {
+        let until = [self.write_at(), self.start_at(now), self.next_claim_at(now)]
+            .into_iter()
+            .flatten()
+            .min();
+        match (self.under_way(), until) {
             (0, None) => Step::Done,
-            (_, Some(since)) if !self.finishing => Step::Wait(Some(since.after(LINGER))),
-            _ => Step::Wait(None),
+            _ => Step::Wait(until),
         }
     }
 
-    /// A claim answered with `rows`, `asked` being its limit; `asked_at` is when it was sent.
-    pub fn claimed(&mut self, rows: Vec<ClaimedRow>, asked: u32, lease: Duration, asked_at: Timestamp) {
+    /// A claim was answered, `asked` being its limit; `asked_at` is when it was sent.
+    pub fn claimed(
+        &mut self,
+        claimed: Claimed,
+        asked: u32,
+        lease: Duration,
+        asked_at: Timestamp,
+        now: Timestamp,
+    ) {
         self.claiming = false;
-        let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        if count < asked && self.supply == Supply::More {
-            self.supply = Supply::Dry;
-        }
+        let count = u32::try_from(claimed.rows.len()).unwrap_or(u32::MAX);
         self.tally.claimed = self.tally.claimed.saturating_add(count);
+        self.tally.held = claimed.held.map(|(held, _)| held);
+        match claimed.held {
+            Some((_, wait)) if wait <= PATIENCE => self.claim_at = now.after(wait),
+            None if count >= asked => {}
+            _ => self.run_dry(),
+        }
+        if count > 0 {
+            self.granted = claimed.width;
+        }
         let start_by = asked_at.after(lease.saturating_sub(due::lease_left_to_start(self.limits.timeout)));
-        self.queue
-            .extend(rows.into_iter().map(|row| Queued { row, start_by }));
+        self.queue.extend(claimed.rows.into_iter().map(|row| Queued {
+            not_before: now.after(row.starts_in()),
+            start_by,
+            row,
+        }));
     }
 
     /// A claim failed: nothing more is claimed, what is claimed already is still worked on.
     pub fn claim_failed(&mut self) {
         self.claiming = false;
-        if self.supply == Supply::More {
-            self.supply = Supply::Dry;
-        }
+        self.run_dry();
     }
 
     /// A refresh ended, having made `calls` calls.
@@ -253,6 +321,34 @@ impl Batch {
         self.refreshing.saturating_add(database)
     }
 
+    fn run_dry(&mut self) {
+        if self.supply == Supply::More {
+            self.supply = Supply::Dry;
+        }
+    }
+
+    fn write_at(&self) -> Option<Timestamp> {
+        self.unwritten_since
+            .filter(|_| !self.finishing)
+            .map(|since| since.after(LINGER))
+    }
+
+    /// When the next row's turn comes, if it is that which it waits for.
+    fn start_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let next = self.queue.front()?.not_before;
+        (next > now && self.may_start(now) && self.has_room()).then_some(next)
+    }
+
+    /// When to claim again, if it is that which the run waits for.
+    fn next_claim_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let waits = self.wants_more() && self.may_start(now);
+        (waits && self.claim_at > now && self.claim_at < self.limits.deadline).then_some(self.claim_at)
+    }
+
+    fn has_room(&self) -> bool {
+        self.refreshing < self.granted && self.under_way() < self.limits.width
+    }
+
     fn may_start(&self, now: Timestamp) -> bool {
         let stuck = self
             .unwritten_since
@@ -273,8 +369,12 @@ impl Batch {
     }
 
     fn should_claim(&self, now: Timestamp) -> bool {
+        self.wants_more() && self.claim_at <= now && self.may_start(now)
+    }
+
+    fn wants_more(&self) -> bool {
         let low = u32::try_from(self.queue.len()).unwrap_or(u32::MAX) < self.limits.width;
-        self.supply == Supply::More && !self.claiming && low && self.may_start(now)
+        self.supply == Supply::More && !self.claiming && low
     }
 
     fn finish_ended(&mut self, calls: u32, now: Timestamp) {
@@ -311,7 +411,8 @@ impl Batch {
     }
 
     fn next_row(&mut self, now: Timestamp) -> Option<ClaimedRow> {
-        if !self.may_start(now) {
+        let is_its_turn = self.queue.front()?.not_before <= now;
+        if !is_its_turn || !self.has_room() || !self.may_start(now) {
             return None;
         }
         let queued = self.queue.pop_front()?;
@@ -346,6 +447,26 @@ impl Batch {
 }
 
 impl Tally {
+    /// Takes another run's in.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.claimed, other.claimed),
+            (&mut self.refreshed, other.refreshed),
+            (&mut self.expired, other.expired),
+            (&mut self.failed, other.failed),
+            (&mut self.superseded, other.superseded),
+            (&mut self.released, other.released),
+            (&mut self.unwritten, other.unwritten),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+        for (outcome, count) in &other.outcomes {
+            let mine = self.outcomes.entry(*outcome).or_default();
+            *mine = mine.saturating_add(*count);
+        }
+        self.held = other.held;
+    }
+
     fn count(&mut self, entry: &FinishEntry) {
         let slot = match entry.kind() {
             Kind::Refreshed => &mut self.refreshed,
@@ -358,6 +479,11 @@ impl Tally {
             let count = self.outcomes.entry(outcome).or_default();
             *count = count.saturating_add(1);
         }
+    }
+
+    /// Whether nothing was claimed because upstream is spared.
+    pub const fn was_held_altogether(&self) -> bool {
+        self.claimed == 0 && self.held.is_some()
     }
 
     /// Whether the run kept nobody alive though there was somebody to keep: upstream is away or turns us away.
@@ -390,9 +516,10 @@ mod tests {
         timeout: Duration::from_secs(10),
     };
 
-    fn row(id: u32) -> ClaimedRow {
+    fn row(id: u32, starts_in_ms: u32) -> ClaimedRow {
         serde_json::from_value(json!({
-            "id": id.to_string(), "fence": 1, "consecutiveFailures": 0, "fingerprint": null, "cookies": [],
+            "id": id.to_string(), "fence": 1, "consecutiveFailures": 0, "sessionFailures": 0, "inDoubt": false,
+            "ageSeconds": 1000, "startsInMs": starts_in_ms, "fingerprint": null, "cookies": [],
             "token": "1|1766731601|03485f300f1a53a7e34143a0af9d2592",
         }))
         .unwrap()
@@ -425,14 +552,23 @@ mod tests {
         claims: u32,
         finishes: u32,
         most_at_once: usize,
+        most_refreshing: usize,
         written: BTreeSet<String>,
         longest_unwritten: i64,
         presented_while_unwritten: i64,
+        /// Calls at once that a claim grants.
+        width: u32,
+        /// Milliseconds between two starts.
+        spacing: u32,
+        next_start: i64,
+        starts: Vec<i64>,
+        /// Until when claims are held back, by what, and for how long they are told.
+        held: Option<(i64, Held, Duration)>,
     }
 
     enum Event {
         Claim {
-            rows: Vec<ClaimedRow>,
+            claimed: Claimed,
             asked: u32,
             lease: Duration,
             at: i64,
@@ -452,9 +588,44 @@ mod tests {
                 claims: 0,
                 finishes: 0,
                 most_at_once: 0,
+                most_refreshing: 0,
                 written: BTreeSet::new(),
                 longest_unwritten: 0,
                 presented_while_unwritten: 0,
+                width: 6,
+                spacing: 0,
+                next_start: 0,
+                starts: Vec::new(),
+                held: None,
+            }
+        }
+
+        /// As the database answers a claim: starts at a pace, five seconds ahead at the most.
+        fn claim(&mut self, limit: u32, next_id: u32) -> Claimed {
+            self.claims += 1;
+            if let Some((_, held, wait)) = self.held.filter(|(until, ..)| self.now < *until) {
+                return Claimed {
+                    rows: Vec::new(),
+                    width: 0,
+                    held: Some((held, wait)),
+                };
+            }
+            self.next_start = self.next_start.max(self.now);
+            let ahead = u32::try_from((self.now + 5_000 - self.next_start).max(0)).unwrap();
+            let room = ahead.checked_div(self.spacing).unwrap_or(u32::MAX);
+            let count = limit.min(self.due).min(room);
+            self.due -= count;
+            let rows = (0..count).map(|index| {
+                let offset = self.next_start - self.now + i64::from(index * self.spacing);
+                row(next_id + index, u32::try_from(offset).unwrap())
+            });
+            let rows = rows.collect();
+            self.next_start += i64::from(count * self.spacing);
+            let held = (room < limit).then_some((Held::Rate, Duration::from_millis(2_500)));
+            Claimed {
+                rows,
+                width: self.width,
+                held,
             }
         }
 
@@ -465,13 +636,10 @@ mod tests {
                 let now = Timestamp::from_millis(self.now);
                 match batch.next(now) {
                     Step::Claim { limit, lease } => {
-                        let count = limit.min(self.due);
-                        self.due -= count;
-                        self.claims += 1;
-                        let rows = (next_id..next_id + count).map(row).collect();
-                        next_id += count;
+                        let claimed = self.claim(limit, next_id);
+                        next_id += u32::try_from(claimed.rows.len()).unwrap();
                         let event = Event::Claim {
-                            rows,
+                            claimed,
                             asked: limit,
                             lease,
                             at: self.now,
@@ -484,6 +652,7 @@ mod tests {
                             .map_or(0, |since| self.now - since.as_millis());
                         self.presented_while_unwritten = self.presented_while_unwritten.max(since);
                         let takes = (self.latency)(row.id.parse().unwrap());
+                        self.starts.push(self.now);
                         self.under_way.push((self.now + takes, Event::Refresh(row)));
                     }
                     Step::Finish { entries, calls } => {
@@ -507,6 +676,11 @@ mod tests {
                     }
                 }
                 self.most_at_once = self.most_at_once.max(self.under_way.len());
+                let refreshing = self
+                    .under_way
+                    .iter()
+                    .filter(|(_, event)| matches!(event, Event::Refresh(_)));
+                self.most_refreshing = self.most_refreshing.max(refreshing.count());
             }
             panic!("the run does not end");
         }
@@ -530,13 +704,11 @@ mod tests {
             let now = Timestamp::from_millis(at);
             match self.under_way.swap_remove(next.unwrap()).1 {
                 Event::Claim {
-                    rows,
+                    claimed,
                     asked,
                     lease,
                     at,
-                } => {
-                    batch.claimed(rows, asked, lease, Timestamp::from_millis(at));
-                }
+                } => batch.claimed(claimed, asked, lease, Timestamp::from_millis(at), now),
                 Event::Refresh(row) => batch.answered(refreshed(&row), 1, now),
                 Event::Finish(entries) if self.now >= self.database_down_from => {
                     batch.finish_failed(&entries, 6, now);
@@ -567,6 +739,71 @@ mod tests {
         let mut world = World::new(0, |_| 100);
         assert_eq!(world.run(LIMITS), Tally::default());
         assert_eq!((world.claims, world.finishes), (1, 0));
+    }
+
+    #[test]
+    fn no_session_is_presented_before_its_turn() {
+        let mut world = World::new(30, |_| 50);
+        world.spacing = 500;
+        let tally = world.run(LIMITS);
+        assert_eq!(tally.refreshed, 30);
+        assert!(
+            world.starts.windows(2).all(|pair| pair[1] - pair[0] >= 500),
+            "{:?}",
+            world.starts
+        );
+        assert!(world.now <= 18_000, "{} ms for 15 s of starts", world.now);
+        assert!(world.longest_unwritten <= 1_000);
+    }
+
+    #[test]
+    fn no_more_calls_are_under_way_than_were_granted() {
+        let mut world = World::new(30, |_| 200);
+        world.width = 2;
+        assert_eq!(world.run(LIMITS).refreshed, 30);
+        assert_eq!(world.most_refreshing, 2);
+    }
+
+    #[test]
+    fn waits_a_little_for_room_and_goes_on() {
+        let mut world = World::new(12, |_| 50);
+        world.held = Some((3_000, Held::InFlight, Duration::from_secs(1)));
+        let tally = world.run(LIMITS);
+        assert_eq!((tally.refreshed, tally.held), (12, None));
+        assert!(world.claims <= 7, "{}", world.claims);
+    }
+
+    #[test]
+    fn ends_at_once_while_upstream_is_spared() {
+        let mut world = World::new(12, |_| 50);
+        world.held = Some((i64::MAX, Held::Breaker, Duration::from_secs(20)));
+        let tally = world.run(LIMITS);
+        assert_eq!(
+            (tally.claimed, tally.held, world.claims),
+            (0, Some(Held::Breaker), 1)
+        );
+        assert!(world.now < 100);
+    }
+
+    #[test]
+    fn sessions_claimed_elsewhere_are_worked_through_and_no_others() {
+        let now = Timestamp::from_millis(0);
+        let claimed = Claimed {
+            rows: vec![row(0, 0)],
+            width: 6,
+            held: None,
+        };
+        let mut batch = Batch::of(claimed, Duration::from_mins(1), now, now, LIMITS);
+        let Step::Refresh(only) = batch.next(now) else {
+            panic!("nothing to do")
+        };
+        assert!(matches!(batch.next(now), Step::Wait(None)));
+        batch.answered(refreshed(&only), 1, now);
+        let Step::Finish { entries, .. } = batch.next(now) else {
+            panic!("nothing to write")
+        };
+        batch.finished(entries.into_iter().map(|entry| (entry, Written::Kept)), 1, now);
+        assert!(matches!(batch.next(now), Step::Done));
     }
 
     #[test]
@@ -641,13 +878,16 @@ mod tests {
         #[test]
         fn every_run_ends_with_each_claimed_session_accounted_for(
             due in 0_u32..200, size in 1_u32..120, calls in 10_u32..400, seed in 0_u32..1_000, slowest in 20_u32..10_000,
-            down in proptest::option::of(0_i64..60_000),
+            down in proptest::option::of(0_i64..60_000), width in 1_u32..=6, spacing in 0_u32..2_000,
         ) {
             let mut world = World::new(due, move |id| i64::from(id.wrapping_mul(2_654_435_761).wrapping_add(seed) % slowest) + 1);
             world.database_down_from = down.unwrap_or(i64::MAX);
+            world.width = width;
+            world.spacing = spacing;
             let tally = world.run(Limits { batch_size: size, calls, ..LIMITS });
             prop_assert_eq!(tally.refreshed + tally.released + tally.unwritten, tally.claimed);
             prop_assert!(world.most_at_once <= 7);
+            prop_assert!(world.most_refreshing <= usize::try_from(width).unwrap());
             prop_assert!(world.longest_unwritten <= 1_000 || down.is_some());
         }
     }

@@ -26,11 +26,51 @@ pub const VALIDITY: Duration = Duration::from_hours(7 * 24);
 /// A `Retry-After` beyond this is cut: no session survives it anyway.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// After a failed attempt: several tries fit into a session's remaining life.
-const AFTER_FAILURE: Backoff = Backoff {
-    shortest: 5_000.0,
-    first: 30_000.0,
-    longest: 300_000.0,
+/// The shortest life of a session after its last sign of life that was seen.
+const SHORTEST_LIFE: Duration = Duration::from_mins(30);
+
+/// When a failed session is tried again.
+struct Schedule {
+    /// While it should still live: after this share of what is left of its life, so that the tries come closer. With
+    /// little jitter, or they would not.
+    share: f64,
+    /// But not sooner than after this.
+    shortest: f64,
+    /// Once it may be dead: ever more seldom.
+    beyond: Backoff,
+}
+
+/// Upstream is down or can't be reached: it passes, maybe soon.
+const AFTER_FAULT: Schedule = Schedule {
+    share: 1.0 / 6.0,
+    shortest: 10_000.0,
+    beyond: Backoff {
+        shortest: 10_000.0,
+        first: 30_000.0,
+        longest: 300_000.0,
+    },
+};
+
+/// Upstream wants fewer calls.
+const AFTER_THROTTLING: Schedule = Schedule {
+    share: 1.0 / 5.0,
+    shortest: 15_000.0,
+    beyond: Backoff {
+        shortest: 15_000.0,
+        first: 60_000.0,
+        longest: 600_000.0,
+    },
+};
+
+/// An answer about the session that helps nobody: seldom does the next one differ.
+const AFTER_ODD_ANSWER: Schedule = Schedule {
+    share: 1.0 / 4.0,
+    shortest: 20_000.0,
+    beyond: Backoff {
+        shortest: 20_000.0,
+        first: 60_000.0,
+        longest: 900_000.0,
+    },
 };
 
 /// All sessions that were told the same `Retry-After` come back spread over this, not in one instant.
@@ -52,6 +92,9 @@ const WITHIN_ATTEMPT: Backoff = Backoff {
 /// A further call is not worth starting with less than this left.
 const SHORTEST_TRY: Duration = Duration::from_secs(1);
 
+/// The database hands out starts this far ahead at the most.
+const START_SPREAD: Duration = Duration::from_secs(5);
+
 /// What a lease lasts beyond the upstream calls it covers: the write, retried while the database is away.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
@@ -68,19 +111,36 @@ pub fn after_success(interval: Duration, unit: f64) -> Duration {
         .min(interval.saturating_sub(TICK))
 }
 
-/// How long after a failed attempt the next one falls due: exponential with full jitter above a small floor, and
-/// not before upstream's `Retry-After`.
-pub fn after_failure(outcome: &Outcome, failures_before: u32, unit: f64) -> Duration {
-    if outcome.code() == OutcomeCode::Unusable {
-        return UNUSABLE_BACKOFF;
-    }
-    let backoff = milliseconds(AFTER_FAILURE.wait(failures_before, unit));
+/// How long after a failed attempt the next one falls due, by what it came to, and not before upstream's `Retry-After`.
+///
+/// `age` is that of the session's last sign of life: while the session should still live, tries come closer the nearer
+/// its end, after that they come farther apart.
+pub fn after_failure(outcome: &Outcome, failures_before: u32, age: Duration, unit: f64) -> Duration {
+    let schedule = match outcome.code() {
+        OutcomeCode::Unusable => return UNUSABLE_BACKOFF,
+        OutcomeCode::Throttled => AFTER_THROTTLING,
+        OutcomeCode::UpstreamFault | OutcomeCode::Unreachable | OutcomeCode::TimedOut => AFTER_FAULT,
+        OutcomeCode::Refused | OutcomeCode::Unrecognised | OutcomeCode::Expired | OutcomeCode::Refreshed => {
+            AFTER_ODD_ANSWER
+        }
+    };
+    let wait = schedule.wait(SHORTEST_LIFE.saturating_sub(age), failures_before, unit);
     match outcome.retry_after() {
-        Some(wait) => wait
+        Some(floor) => floor
             .min(LONGEST_RETRY_AFTER)
             .saturating_add(RETRY_AFTER_SPREAD.mul_f64(clamp(unit)))
-            .max(backoff),
-        None => backoff,
+            .max(wait),
+        None => wait,
+    }
+}
+
+impl Schedule {
+    fn wait(&self, life_left: Duration, failures_before: u32, unit: f64) -> Duration {
+        if life_left.is_zero() {
+            return milliseconds(self.beyond.wait(failures_before, unit));
+        }
+        let share = life_left.mul_f64(self.share * (0.85 + 0.15 * clamp(unit)));
+        share.max(milliseconds(self.shortest))
     }
 }
 
@@ -119,6 +179,7 @@ pub fn lease(sessions: u32, width: u32, timeout: Duration, starts_for: Duration)
     let waves = sessions.max(1).div_ceil(width.max(1));
     timeout
         .saturating_mul(waves)
+        .saturating_add(START_SPREAD)
         .min(starts_for.saturating_add(timeout))
         .saturating_add(LEASE_MARGIN)
 }
@@ -126,6 +187,12 @@ pub fn lease(sessions: u32, width: u32, timeout: Duration, starts_for: Duration)
 /// How long a lease has to last still for a refresh to be started under it.
 pub fn lease_left_to_start(timeout: Duration) -> Duration {
     timeout.saturating_add(MARGIN_TO_START)
+}
+
+/// The longest interval that is safe where sessions live for `life` without a refresh: a third of it is left for tries.
+pub fn recommended_interval(life: Duration) -> Duration {
+    let minutes = life.as_secs().saturating_mul(2) / 3 / 60;
+    Duration::from_secs(minutes.saturating_mul(60)).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
 }
 
 /// Until when a session is taken for valid.
@@ -172,15 +239,37 @@ mod tests {
         }
 
         #[test]
-        fn backoff_is_bounded_and_honours_retry_after(failure in any_failure(), before in 0_u32.., unit in 0.0..1.0) {
-            let wait = after_failure(&failure, before, unit);
-            prop_assert!(wait >= Duration::from_secs(5));
+        fn waits_are_bounded_and_honour_retry_after(
+            failure in any_failure(), before in 0_u32.., age in 0_u64..10_000, unit in 0.0..1.0,
+        ) {
+            let wait = after_failure(&failure, before, Duration::from_secs(age), unit);
+            prop_assert!(wait >= Duration::from_secs(10));
             prop_assert!(wait <= LONGEST_RETRY_AFTER + RETRY_AFTER_SPREAD);
             if let Some(floor) = failure.retry_after() {
                 prop_assert!(wait >= floor.min(LONGEST_RETRY_AFTER));
             } else {
-                prop_assert!(wait <= Duration::from_mins(5));
+                prop_assert!(wait <= Duration::from_mins(15));
             }
+        }
+
+        #[test]
+        fn tries_come_closer_within_the_remaining_life(
+            failure in any_failure(), age in 960_u64..1_200, units in proptest::collection::vec(0.0..1.0, 40),
+        ) {
+            prop_assume!(failure.retry_after().is_none());
+            let mut age = Duration::from_secs(age);
+            let mut waits = Vec::new();
+            for unit in units {
+                if age < SHORTEST_LIFE {
+                    let wait = after_failure(&failure, u32::try_from(waits.len()).unwrap(), age, unit);
+                    waits.push(wait);
+                    age += wait;
+                }
+            }
+            prop_assert!(waits.len() >= 8, "{waits:?}");
+            // But for the jitter.
+            prop_assert!(waits.windows(2).all(|pair| pair[1] <= pair[0].mul_f64(1.05)), "{waits:?}");
+            prop_assert!(waits[waits.len() - 1] <= Duration::from_secs(20));
         }
 
         #[test]
@@ -220,15 +309,25 @@ mod tests {
     #[test]
     fn a_lease_covers_every_wave_and_the_write() {
         let minute = Duration::from_mins(1);
-        assert_eq!(lease(10, 6, TIMEOUT, minute), Duration::from_secs(50));
-        assert_eq!(lease(1, 6, TIMEOUT, minute), Duration::from_secs(40));
-        assert_eq!(lease(0, 0, TIMEOUT, minute), Duration::from_secs(40));
+        assert_eq!(lease(10, 6, TIMEOUT, minute), Duration::from_secs(55));
+        assert_eq!(lease(1, 6, TIMEOUT, minute), Duration::from_secs(45));
+        assert_eq!(lease(0, 0, TIMEOUT, minute), Duration::from_secs(45));
     }
 
     #[test]
     fn a_dead_worker_holds_no_session_for_long_however_many_it_claimed() {
         let starts_for = Duration::from_secs(45);
         assert_eq!(lease(1_000, 6, TIMEOUT, starts_for), Duration::from_secs(85));
+    }
+
+    #[test]
+    fn a_third_of_a_sessions_life_is_left_for_tries() {
+        for (life, interval) in [(90, 29), (40, 26), (30, 20), (10, 6), (3, 5)] {
+            assert_eq!(
+                recommended_interval(Duration::from_mins(life)),
+                Duration::from_mins(interval)
+            );
+        }
     }
 
     #[test]

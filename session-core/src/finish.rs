@@ -44,6 +44,9 @@ pub struct FinishEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     next_in_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<f64>,
+    own: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     upstream_status: Option<u16>,
     duration_ms: u64,
     tries: u32,
@@ -67,7 +70,9 @@ impl FinishEntry {
     /// The entry for an attempt. `interval` is how old a refresh may grow; `unit` is random, from 0 up to 1.
     pub fn attempted(row: &ClaimedRow, attempt: Attempt, interval: Duration, unit: f64) -> Self {
         let outcome = attempt.outcome.code();
-        let failure_wait = due::after_failure(&attempt.outcome, row.consecutive_failures, unit);
+        let age = row.age().saturating_add(attempt.duration);
+        let failure_wait = due::after_failure(&attempt.outcome, row.consecutive_failures, age, unit);
+        let retry_after = attempt.outcome.retry_after();
         let (kind, renewal, next) = match attempt.outcome {
             Outcome::Refreshed(renewal) => (
                 Kind::Refreshed,
@@ -96,6 +101,8 @@ impl FinishEntry {
             cookies: attempt.cookies,
             fingerprint,
             next_in_seconds: next.map(|wait| wait.as_secs_f64()),
+            retry_after_seconds: retry_after.map(|wait| wait.as_secs_f64()),
+            own: outcome.is_own(),
             upstream_status: attempt.status,
             duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
             tries: attempt.tries,
@@ -113,6 +120,8 @@ impl FinishEntry {
             cookies: None,
             fingerprint: None,
             next_in_seconds: None,
+            retry_after_seconds: None,
+            own: false,
             upstream_status: None,
             duration_ms: 0,
             tries: 0,
@@ -146,7 +155,8 @@ mod tests {
 
     fn written(outcome: Outcome) -> Value {
         let row: ClaimedRow = serde_json::from_value(json!({
-            "id": "1", "fence": 7, "consecutiveFailures": 2, "token": TOKEN,
+            "id": "1", "fence": 7, "consecutiveFailures": 2, "sessionFailures": 0,
+            "inDoubt": false, "ageSeconds": 1100, "token": TOKEN,
             "cookies": [{"name": "a", "value": "b"}], "fingerprint": null,
         }))
         .unwrap();
@@ -176,7 +186,7 @@ mod tests {
             })),
             json!({
                 "id": "1", "fence": 7, "kind": "refreshed", "outcome": "refreshed", "token": TOKEN,
-                "nextInSeconds": 960.0, "upstreamStatus": 200, "durationMs": 120, "tries": 1,
+                "nextInSeconds": 960.0, "own": false, "upstreamStatus": 200, "durationMs": 120, "tries": 1,
             })
         );
     }
@@ -186,7 +196,7 @@ mod tests {
         assert_eq!(
             written(Outcome::Expired),
             json!({
-                "id": "1", "fence": 7, "kind": "expired", "outcome": "expired",
+                "id": "1", "fence": 7, "kind": "expired", "outcome": "expired", "own": false,
                 "upstreamStatus": 200, "durationMs": 120, "tries": 1,
             })
         );
@@ -200,6 +210,21 @@ mod tests {
             (&json!("failed"), &json!("unreachable"))
         );
         assert!(entry["nextInSeconds"].as_f64().unwrap() >= 5.0);
-        assert_eq!(entry.get("token"), None);
+        assert_eq!((entry.get("token"), &entry["own"]), (None, &json!(false)));
+    }
+
+    #[test]
+    fn what_may_be_the_sessions_own_doing_is_told_as_such() {
+        assert_eq!(written(Outcome::Refused)["own"], json!(true));
+        assert_eq!(written(Outcome::Unrecognised)["own"], json!(true));
+    }
+
+    #[test]
+    fn the_time_that_upstream_named_is_told_for_all_to_heed() {
+        let retry_after = Some(Duration::from_mins(2));
+        assert_eq!(
+            written(Outcome::Throttled { retry_after })["retryAfterSeconds"],
+            json!(120.0)
+        );
     }
 }

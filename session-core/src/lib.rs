@@ -24,6 +24,8 @@ pub mod backoff;
 
 pub mod due;
 
+pub mod fanout;
+
 pub mod finish;
 
 pub mod batch;

@@ -80,6 +80,19 @@ impl OutcomeCode {
             Self::Unusable => "unusable",
         }
     }
+
+    /// Whether this failure may be the session's own doing: such ones exhaust it, an outage's never do.
+    pub const fn is_own(self) -> bool {
+        match self {
+            Self::Refused | Self::Unrecognised | Self::Unusable => true,
+            Self::Refreshed
+            | Self::Expired
+            | Self::Throttled
+            | Self::UpstreamFault
+            | Self::Unreachable
+            | Self::TimedOut => false,
+        }
+    }
 }
 
 impl Outcome {

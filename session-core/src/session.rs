@@ -1,6 +1,6 @@
 //! A stored session as the database hands it out, and the request that refreshes it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::{
     cookies::{StoredCookies, UnusableCookiesError},
+    outcome::Outcome,
     secret::Secret,
     token::{Fingerprint, MalformedTokenError, RefreshToken},
 };
@@ -20,6 +21,9 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// Refusals of a session in doubt that are not believed yet.
+const REFUSALS_IN_DOUBT: u32 = 2;
+
 /// A row that a claim handed out, with a lease on it, before its secrets were looked at.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,6 +34,14 @@ pub struct ClaimedRow {
     pub fence: i64,
     /// Attempts since the last success or login that failed.
     pub consecutive_failures: u32,
+    /// Those of them, in a row, in which upstream answered about the session itself.
+    pub session_failures: u32,
+    /// Upstream may have handed out a token that was never written: a Worker died over the session, or an answer was
+    /// lost. A refusal proves little then.
+    pub in_doubt: bool,
+    age_seconds: f64,
+    #[serde(default)]
+    starts_in_ms: u32,
     token: Secret,
     cookies: SecretJson,
     fingerprint: Option<Secret>,
@@ -68,6 +80,29 @@ pub enum UnusableSessionError {
 }
 
 impl ClaimedRow {
+    /// How old the session's last sign of life was when it was claimed.
+    pub fn age(&self) -> Duration {
+        Duration::try_from_secs_f64(self.age_seconds).unwrap_or_default()
+    }
+
+    /// How long after the claim the session may be presented: all Workers' calls follow each other at a pace.
+    pub fn starts_in(&self) -> Duration {
+        Duration::from_millis(self.starts_in_ms.into())
+    }
+
+    /// What an outcome of presenting this session means in the light of what went before.
+    ///
+    /// A session in doubt is expired only when it has been refused three times: the token on record may be an older
+    /// one, and then either way only a sign-in helps.
+    #[must_use]
+    pub fn judge(&self, outcome: Outcome) -> Outcome {
+        if self.in_doubt && self.session_failures < REFUSALS_IN_DOUBT {
+            outcome.after_lost_answer()
+        } else {
+            outcome
+        }
+    }
+
     /// Checks the stored secrets. A missing or malformed fingerprint is replaced by `fallback`.
     pub fn credentials(&self, fallback: &Fingerprint) -> Result<Credentials, UnusableSessionError> {
         let stored = self
@@ -108,7 +143,7 @@ mod tests {
     fn row(change: impl FnOnce(&mut Value)) -> ClaimedRow {
         let mut json = json!({
             "id": "5f0f3f5e-0000-4000-8000-000000000001", "fence": 3, "consecutiveFailures": 0,
-            "token": TOKEN, "cookies": [{"name": "PHPSESSID", "value": "abc"}], "fingerprint": "f&p=1",
+            "sessionFailures": 0, "inDoubt": false, "ageSeconds": 1000.5, "startsInMs": 50, "token": TOKEN, "cookies": [{"name": "PHPSESSID", "value": "abc"}], "fingerprint": "f&p=1",
         });
         change(&mut json);
         serde_json::from_value(json).unwrap()
@@ -160,6 +195,21 @@ mod tests {
             cookies.to_string(),
             "stored cookies: not an array of names and values"
         );
+    }
+
+    #[test]
+    fn a_session_in_doubt_is_not_over_at_the_first_refusal() {
+        let judged = |doubt: bool, failures: u32| {
+            row(|json| {
+                json["inDoubt"] = json!(doubt);
+                json["sessionFailures"] = json!(failures);
+            })
+            .judge(Outcome::Expired)
+        };
+        assert_eq!(judged(true, 0), Outcome::Unrecognised);
+        assert_eq!(judged(true, 1), Outcome::Unrecognised);
+        assert_eq!(judged(true, 2), Outcome::Expired);
+        assert_eq!(judged(false, 0), Outcome::Expired);
     }
 
     #[test]

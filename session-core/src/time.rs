@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use time::{
     OffsetDateTime,
     format_description::well_known::{
-        Iso8601,
+        Iso8601, Rfc3339,
         iso8601::{Config, EncodedConfig, TimePrecision},
     },
 };
@@ -57,6 +57,13 @@ impl Timestamp {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0).checked_mul(1_000_000)?).ok()
     }
 
+    /// Reads RFC 3339, with its zone.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let date = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        let milliseconds = date.unix_timestamp_nanos().checked_div(1_000_000)?;
+        i64::try_from(milliseconds).ok().map(Self)
+    }
+
     fn to_rfc3339(self) -> Option<String> {
         self.to_date()?.format(&Iso8601::<MILLISECONDS>).ok()
     }
@@ -84,6 +91,16 @@ mod tests {
             serde_json::to_string(&Timestamp::from_millis(i64::MAX)).unwrap(),
             "null"
         );
+    }
+
+    #[test]
+    fn a_text_needs_its_zone() {
+        let read = |text| Timestamp::parse_rfc3339(text).map(Timestamp::as_millis);
+        assert_eq!(read("2025-12-26T06:46:41.250Z"), Some(1_766_731_601_250));
+        assert_eq!(read("2025-12-26T07:46:41.25+01:00"), Some(1_766_731_601_250));
+        for text in ["2025-12-26T06:46:41", "2025-12-26", "", "now"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

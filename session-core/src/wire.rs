@@ -165,6 +165,12 @@ impl StoredStatus {
         }
     }
 
+    /// The last sign of life: a refresh or a sign-in.
+    pub fn alive_at(&self) -> Timestamp {
+        self.signed_in_at
+            .max(self.last_refresh_date.unwrap_or(self.signed_in_at))
+    }
+
     /// From when on a manual refresh is possible: after a rest, and not before the time that upstream named.
     fn can_refresh_at(&self, pause: Duration) -> Option<Timestamp> {
         let rested = self

@@ -127,6 +127,9 @@ class World {
       INTERNAL_API_KEY: INTERNAL_KEY,
       REFRESH_TIMEOUT_SECONDS: "2",
       SUBREQUEST_LIMIT: "10000",
+      // Wide enough to be out of the way of tests about something else.
+      UPSTREAM_MAX_IN_FLIGHT: "1000",
+      UPSTREAM_CALLS_PER_SECOND: "10000",
       ...changed,
     };
     return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
@@ -142,7 +145,9 @@ class World {
   /** Empties everything between two tests. */
   async reset() {
     this.supabase.gateway.fail(undefined);
-    await this.sql.query("truncate auth_sessions, refresh_runs, refresh_attempts cascade");
+    await this.sql.query(
+      "truncate auth_sessions, refresh_runs, refresh_attempts, refresh_upstreams, refresh_slots, refresh_wishes cascade",
+    );
     for (const list of [
       this.logs,
       this.site.sessions,

@@ -1,0 +1,141 @@
+//! The cron's tick and the queue's messages. A tick learns what there is to do, wakes as many others as that needs,
+//! and works itself, so that nothing depends on the queue.
+
+use serde::{Deserialize, Serialize};
+use session_core::{due, fanout::Capacity};
+use worker::{BatchMessageBuilder, Env, MessageBatch, MessageExt, Queue, QueueRetryOptionsBuilder};
+
+use crate::{
+    config::Config,
+    database::Trigger,
+    log,
+    run::{START_FOR, WIDTH, run},
+    runtime::Asker,
+};
+
+/// The queue's binding in wrangler.toml.
+const BINDING: &str = "WAKE_QUEUE";
+
+/// As many messages as one send may hold.
+const MESSAGES_IN_A_SEND: u32 = 100;
+
+/// A message that could not be dealt with comes again after this.
+const RETRY_AFTER_SECONDS: u32 = 30;
+
+/// What a message says: come and claim. Lost, doubled or late it does no harm, since what is due and who is at it are
+/// rows of the database.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wake {
+    /// Which kind of message it is.
+    wake: WakeKind,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WakeKind {
+    Claim,
+}
+
+/// Refreshes what is due, with help where there is too much of it for one.
+pub(crate) async fn tick(config: &Config, env: &Env) {
+    let queue = env.queue(BINDING).ok().filter(|_| config.queue_enabled);
+    let calls = look_and_wake(config, queue.as_ref()).await;
+    let left = config.subrequest_limit.saturating_sub(calls);
+    drop(run(config, Trigger::Cron, config.batch_size, left, &Asker::nobody()).await);
+}
+
+/// Answers how many fetches it took. Whatever goes wrong here, the tick's own run goes ahead.
+async fn look_and_wake(config: &Config, queue: Option<&Queue>) -> u32 {
+    let mut capacity = Capacity {
+        calls: config.subrequest_limit,
+        width: WIDTH,
+        time: START_FOR,
+        in_flight: config.max_in_flight,
+        calls_per_second: config.calls_per_second.into(),
+        most: config.max_consumers,
+    };
+    let outlook = match config.outlook(capacity.worth_counting()).await {
+        Ok(outlook) => outlook,
+        Err(error) => {
+            log::no_outlook(error);
+            return 1;
+        }
+    };
+    if let Some(recommended) = outlook.recommended_interval()
+        && recommended < config.interval
+    {
+        log::interval_too_long(config.interval, recommended, outlook.life_seconds);
+    }
+    capacity.calls_per_second = outlook.calls_per_second;
+    let helpers = capacity.helpers(outlook.due);
+    let Some(queue) = queue.filter(|_| helpers > 0 && outlook.held.is_none()) else {
+        return 1;
+    };
+    wake(queue, helpers).await.saturating_add(1)
+}
+
+async fn wake(queue: &Queue, helpers: u32) -> u32 {
+    let mut sends = 0_u32;
+    let mut left = helpers;
+    while left > 0 {
+        let count = left.min(MESSAGES_IN_A_SEND);
+        left = left.saturating_sub(count);
+        sends = sends.saturating_add(1);
+        let messages = (0..count).map(|_| Wake {
+            wake: WakeKind::Claim,
+        });
+        let batch = BatchMessageBuilder::new().messages(messages).build();
+        if queue.send_batch(batch).await.is_err() {
+            log::not_woken(left.saturating_add(count));
+            break;
+        }
+    }
+    sends
+}
+
+/// Answers a batch of messages: one run, however many there are, since the platform's limits are an invocation's.
+///
+/// Each message is acknowledged or retried by itself. One that can't be read is retried, too, until the platform puts it
+/// aside: somebody should look at it.
+pub(crate) async fn answer(messages: &MessageBatch<Wake>, config: &Config) {
+    let (read, unread): (Vec<_>, Vec<_>) = messages
+        .raw_iter()
+        .zip(messages.iter())
+        .partition(|(_, decoded)| decoded.is_ok());
+    let later = QueueRetryOptionsBuilder::new()
+        .with_delay_seconds(RETRY_AFTER_SECONDS)
+        .build();
+    for (message, _) in &unread {
+        log::unreadable_message();
+        message.retry_with_options(&later);
+    }
+    if read.is_empty() {
+        return;
+    }
+    let report = run(
+        config,
+        Trigger::Queue,
+        config.batch_size,
+        config.subrequest_limit,
+        &Asker::nobody(),
+    )
+    .await;
+    for (message, _) in &read {
+        if report.error.is_some() {
+            message.retry_with_options(&later);
+        } else {
+            message.ack();
+        }
+    }
+}
+
+impl crate::database::Outlook {
+    /// The longest interval that leaves time for tries before sessions die, where their life was seen.
+    pub(crate) fn recommended_interval(&self) -> Option<std::time::Duration> {
+        let life = self.life_seconds?;
+        Some(due::recommended_interval(std::time::Duration::from_secs(
+            life.into(),
+        )))
+    }
+}

@@ -1,0 +1,121 @@
+//! How many Workers a tick wakes.
+
+use std::time::Duration;
+
+/// A call to upstream takes about so long: what a run can do within its time is reckoned from it.
+const TYPICAL_CALL: Duration = Duration::from_millis(500);
+
+/// Of a run's fetches, the share that presents sessions: the others claim, write, and are kept back for trouble.
+const CALLS_THAT_PRESENT: f64 = 0.6;
+
+/// What one run can do, and all of them together.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Fetches of one run.
+    pub calls: u32,
+    /// Sessions presented at once by one run.
+    pub width: u32,
+    /// How long a run starts refreshes.
+    pub time: Duration,
+    /// Sessions presented at once by all runs.
+    pub in_flight: u32,
+    /// Calls a second by all runs.
+    pub calls_per_second: f64,
+    /// Runs besides the tick's own.
+    pub most: u32,
+}
+
+impl Capacity {
+    /// How many runs besides the tick's own `due` sessions need: no more than can get calls.
+    pub fn helpers(&self, due: u32) -> u32 {
+        let each = self.each();
+        let paced = self.calls_per_second * self.time.as_secs_f64();
+        let within_pace = f64::from(due).min(paced);
+        let by_work = (within_pace / each).ceil().clamp(0.0, f64::from(u32::MAX));
+        let runs = to_whole(by_work).min(self.in_flight.div_ceil(self.width.max(1)));
+        runs.saturating_sub(1).min(self.most)
+    }
+
+    /// How many due sessions make a difference to [`helpers`](Self::helpers): counting further is of no use.
+    pub fn worth_counting(&self) -> u32 {
+        to_whole(self.each() * (f64::from(self.most) + 1.0)).saturating_add(1)
+    }
+
+    /// Sessions that one run can refresh.
+    fn each(&self) -> f64 {
+        let by_calls = f64::from(self.calls) * CALLS_THAT_PRESENT;
+        let by_time = f64::from(self.width) * self.time.as_secs_f64() / TYPICAL_CALL.as_secs_f64();
+        by_calls.min(by_time).max(1.0)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and what is no number becomes 0"
+)]
+const fn to_whole(number: f64) -> u32 {
+    number as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAID: Capacity = Capacity {
+        calls: 10_000,
+        width: 6,
+        time: Duration::from_secs(45),
+        in_flight: 1_000,
+        calls_per_second: 1_000.0,
+        most: 100,
+    };
+
+    #[test]
+    fn what_one_run_can_do_wakes_nobody() {
+        for due in [0, 1, 540] {
+            assert_eq!(PAID.helpers(due), 0, "{due}");
+        }
+    }
+
+    #[test]
+    fn more_work_wakes_more_within_the_limit() {
+        for (due, helpers) in [(541, 1), (5_400, 9), (50_000, 83), (1_000_000, 83)] {
+            assert_eq!(PAID.helpers(due), helpers, "{due}");
+        }
+        assert_eq!(Capacity { most: 5, ..PAID }.helpers(50_000), 5);
+    }
+
+    #[test]
+    fn nobody_is_woken_to_wait_for_upstream() {
+        assert_eq!(
+            Capacity {
+                in_flight: 24,
+                ..PAID
+            }
+            .helpers(50_000),
+            3
+        );
+        assert_eq!(
+            Capacity {
+                calls_per_second: 20.0,
+                ..PAID
+            }
+            .helpers(50_000),
+            1
+        );
+    }
+
+    #[test]
+    fn the_free_plans_runs_are_short() {
+        let free = Capacity { calls: 50, ..PAID };
+        assert_eq!((free.helpers(30), free.helpers(31), free.helpers(300)), (0, 1, 9));
+    }
+
+    #[test]
+    fn counting_goes_as_far_as_it_matters() {
+        let enough = PAID.worth_counting();
+        assert_eq!(PAID.helpers(enough), PAID.helpers(u32::MAX));
+        assert_eq!(Capacity { most: 3, ..PAID }.worth_counting(), 2_161);
+    }
+}

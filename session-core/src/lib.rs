@@ -1,7 +1,7 @@
 //! When an aimharder session wants its refresh, and what upstream's answer means.
 //!
 //! Pure: no clock, no network, no JavaScript. Time and randomness are arguments; the Worker acts on what is
-//! decided here. Modules stand in the order of the data: a stored session, the request made of it, the page
+//! decided here. Modules stand in the order of the data: a stored session, the request made of it, the body
 //! that answers, what the answer means, when to try next, a whole batch, and the JSON told to others.
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may panic"))]
@@ -14,9 +14,15 @@ pub mod token;
 
 pub mod cookies;
 
+pub mod method;
+
 pub mod session;
 
 pub mod page;
+
+pub mod update;
+
+pub mod body;
 
 pub mod outcome;
 

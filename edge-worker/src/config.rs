@@ -4,6 +4,7 @@ use std::{fmt, sync::OnceLock, time::Duration};
 
 use session_core::{
     due::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
+    method::RefreshMethod,
     secret::Secret,
     token::Fingerprint,
 };
@@ -14,6 +15,7 @@ use worker::{Env, js_sys, wasm_bindgen::JsValue};
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) refresh_url: Url,
+    pub(crate) refresh_method: RefreshMethod,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) supabase_url: Url,
     pub(crate) supabase_key: SupabaseKey,
@@ -97,6 +99,7 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
         reader.secret("SUPABASE_JWT_SECRET", 32),
         reader.secret("INTERNAL_API_KEY", 16),
     );
+    let refresh_method = reader.refresh_method("REFRESH_METHOD");
     let previous_key = reader
         .is_set("INTERNAL_API_KEY_PREVIOUS")
         .then(|| reader.secret("INTERNAL_API_KEY_PREVIOUS", 16));
@@ -125,6 +128,7 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
             Some(key),
         ) if mistakes.is_empty() => Ok(Config {
             refresh_url,
+            refresh_method,
             fingerprint,
             supabase_url,
             supabase_key,
@@ -196,6 +200,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             "1 to 50 printable ASCII characters",
             Fingerprint::parse(&text).ok(),
         )
+    }
+
+    fn refresh_method(&mut self, name: &str) -> RefreshMethod {
+        let value = (self.lookup)(name).map_or(Ok(RefreshMethod::default()), |text| text.parse());
+        self.checked(name, "setrefresh or tokenUpdate", value.ok())
+            .unwrap_or_default()
     }
 
     fn secret(&mut self, name: &str, shortest: usize) -> Option<Secret> {
@@ -307,6 +317,7 @@ mod tests {
             ),
             (10, 1_200, 10)
         );
+        assert_eq!(config.refresh_method, RefreshMethod::SetRefresh);
         assert!(config.cron_enabled && config.queue_enabled && config.allowed_origins.is_empty());
         assert_eq!(
             (
@@ -357,6 +368,7 @@ mod tests {
                 "AIMHARDER_REFRESH_URL",
                 "https://aimharder.com/setrefresh?token=1",
             ),
+            ("REFRESH_METHOD", "token_update"),
             ("AIMHARDER_FINGERPRINT", "two words"),
             ("SUPABASE_URL", "http://db.example.com"),
             ("SUPABASE_URL", "http://127.0.0.1.example.com"),
@@ -379,6 +391,14 @@ mod tests {
             ("REFRESH_MAX_CONSUMERS", "251"),
         ] {
             assert_eq!(mistakes(&[(name, value)]).len(), 1, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn the_method_is_read_in_any_letter_case() {
+        for text in ["tokenUpdate", "tokenupdate", "TOKENUPDATE"] {
+            let config = with(&[("REFRESH_METHOD", text)]).unwrap();
+            assert_eq!(config.refresh_method, RefreshMethod::TokenUpdate, "{text}");
         }
     }
 

@@ -4,6 +4,7 @@ use session_core::{
     cookies::{Believe, StoredCookies},
     due,
     finish::{Attempt, FinishEntry},
+    method::RefreshMethod,
     outcome::Outcome,
     session::{ClaimedRow, Credentials},
     time::Timestamp,
@@ -28,7 +29,8 @@ pub(crate) async fn refresh_one(row: &ClaimedRow, config: &Config) -> Refreshed 
     let started = now();
     let attempt = match row.credentials(&config.fingerprint) {
         Ok(credentials) => {
-            let mut attempt = attempt(credentials, config, started).await;
+            let method = row.method.unwrap_or(config.refresh_method);
+            let mut attempt = attempt(credentials, method, config, started).await;
             attempt.outcome = row.judge(attempt.outcome);
             attempt
         }
@@ -52,12 +54,17 @@ pub(crate) async fn refresh_one(row: &ClaimedRow, config: &Config) -> Refreshed 
     }
 }
 
-async fn attempt(mut credentials: Credentials, config: &Config, started: Timestamp) -> Attempt {
+async fn attempt(
+    mut credentials: Credentials,
+    method: RefreshMethod,
+    config: &Config,
+    started: Timestamp,
+) -> Attempt {
     let mut changed = None;
     let mut tries = 0_u32;
     loop {
         let left = config.timeout.saturating_sub(now().since(started));
-        let answer = upstream::refresh(&config.refresh_url, &credentials, left).await;
+        let answer = upstream::refresh(method, &config.refresh_url, &credentials, left).await;
         tries = tries.saturating_add(1);
         if let Some(cookies) = believed_cookies(&credentials.cookies, &answer) {
             credentials.cookies = cookies.clone();

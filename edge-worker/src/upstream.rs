@@ -1,4 +1,4 @@
-//! One call to aimharder's `setrefresh`.
+//! One call to aimharder's `setrefresh` or `tokenUpdate`.
 
 use std::{pin::pin, time::Duration};
 
@@ -7,13 +7,16 @@ use futures_util::{
     future::{Either, select},
 };
 use session_core::{
+    body::{Body, BodyReader},
+    method::RefreshMethod,
     outcome::{Head, Outcome, classify},
-    page::{Page, PageReader, Progress},
-    session::Credentials,
+    page::Progress,
+    session::{Credentials, RefreshRequest},
 };
 use url::Url;
 use worker::{
     AbortController, CacheMode, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response,
+    wasm_bindgen::JsValue,
 };
 
 use crate::runtime::{Elapsed, now, sleep, within};
@@ -42,9 +45,14 @@ impl Answer {
     }
 }
 
-/// Presents a session to upstream. Ends within `bound`, the body included.
-pub(crate) async fn refresh(endpoint: &Url, credentials: &Credentials, bound: Duration) -> Answer {
-    let Ok(request) = request(endpoint, credentials) else {
+/// Presents a session to upstream, given the address of `setrefresh`. Ends within `bound`, the body included.
+pub(crate) async fn refresh(
+    method: RefreshMethod,
+    setrefresh: &Url,
+    credentials: &Credentials,
+    bound: Duration,
+) -> Answer {
+    let Ok(request) = request(method, setrefresh, credentials) else {
         return Answer::without_head(Outcome::Unusable);
     };
     let controller = AbortController::default();
@@ -54,7 +62,8 @@ pub(crate) async fn refresh(endpoint: &Url, credentials: &Credentials, bound: Du
     let answer = match response {
         Ok(Ok(response)) => {
             let left = bound.saturating_sub(now().since(started));
-            read(response, endpoint, credentials, left).await
+            let endpoint = method.endpoint(setrefresh);
+            read(response, method, &endpoint, credentials, left).await
         }
         Ok(Err(_)) => Answer::without_head(Outcome::Unreachable),
         Err(Elapsed) => Answer::without_head(Outcome::TimedOut),
@@ -64,21 +73,39 @@ pub(crate) async fn refresh(endpoint: &Url, credentials: &Credentials, bound: Du
     answer
 }
 
-fn request(endpoint: &Url, credentials: &Credentials) -> worker::Result<Request> {
+fn request(method: RefreshMethod, setrefresh: &Url, credentials: &Credentials) -> worker::Result<Request> {
     let headers = Headers::new();
     headers.set("Cookie", &credentials.cookies.header())?;
     headers.set("User-Agent", USER_AGENT)?;
-    headers.set("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")?;
     let mut init = RequestInit::new();
-    init.with_method(Method::Get)
-        .with_headers(headers)
+    let url = match credentials.request(method, setrefresh) {
+        RefreshRequest::Get(url) => {
+            headers.set("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")?;
+            init.with_method(Method::Get);
+            url
+        }
+        RefreshRequest::PostForm(url, form) => {
+            headers.set("Accept", "application/json,text/html;q=0.9,*/*;q=0.8")?;
+            headers.set("Content-Type", "application/x-www-form-urlencoded")?;
+            init.with_method(Method::Post)
+                .with_body(Some(JsValue::from_str(form.expose())));
+            url
+        }
+    };
+    init.with_headers(headers)
         .with_cache(CacheMode::NoStore)
         // Followed, a redirect would carry the cookies to another host.
         .with_redirect(RequestRedirect::Manual);
-    Request::new_with_init(credentials.refresh_url(endpoint).as_str(), &init)
+    Request::new_with_init(url.as_str(), &init)
 }
 
-async fn read(mut response: Response, endpoint: &Url, credentials: &Credentials, left: Duration) -> Answer {
+async fn read(
+    mut response: Response,
+    method: RefreshMethod,
+    endpoint: &Url,
+    credentials: &Credentials,
+    left: Duration,
+) -> Answer {
     let headers = response.headers().clone();
     let header = |name| headers.get(name).ok().flatten();
     let (location, retry_after, www_authenticate) = (
@@ -94,20 +121,18 @@ async fn read(mut response: Response, endpoint: &Url, credentials: &Credentials,
         www_authenticate: www_authenticate.as_deref(),
     };
     let set_cookies = headers.get_all("Set-Cookie").unwrap_or_default();
-    let body = if head.wants_body() {
-        read_page(&mut response, header("Content-Type").as_deref(), left).await
-    } else {
-        Body::Unread
-    };
-    let told = |page| classify(head, page, &credentials.token, endpoint, now());
-    let outcome = match &body {
-        Body::Unread => told(None),
-        Body::Read(page) => told(Some(page)),
-        // A token that came before the time ran out counts: upstream has handed it out.
-        Body::TimedOut(page) => match told(Some(page)) {
+    let told = |body| classify(head, body, &credentials.token, endpoint, now());
+    let outcome = if head.wants_body() {
+        let reader = BodyReader::new(method, header("Content-Type").as_deref());
+        let (body, in_time) = read_body(&mut response, reader, left).await;
+        match told(Some(&body)) {
+            // A token that came before the time ran out counts: upstream has handed it out.
             Outcome::Refreshed(renewal) => Outcome::Refreshed(renewal),
+            outcome if in_time => outcome,
             _ => Outcome::TimedOut,
-        },
+        }
+    } else {
+        told(None)
     };
     Answer {
         outcome,
@@ -116,27 +141,21 @@ async fn read(mut response: Response, endpoint: &Url, credentials: &Credentials,
     }
 }
 
-enum Body {
-    Unread,
-    Read(Page),
-    TimedOut(Page),
-}
-
-async fn read_page(response: &mut Response, content_type: Option<&str>, left: Duration) -> Body {
-    let mut reader = PageReader::new(content_type, session_core::page::Limits::default());
+/// Also says whether the body ended within the time that was left.
+async fn read_body(response: &mut Response, mut reader: BodyReader, left: Duration) -> (Body, bool) {
     let Ok(mut chunks) = response.stream() else {
-        return Body::Read(reader.finish(true));
+        return (reader.finish(true), true);
     };
     let mut timer = pin!(sleep(left));
     loop {
         match select(chunks.next(), timer.as_mut()).await {
             Either::Left((Some(Ok(chunk)), _)) => match reader.write(&chunk) {
                 Progress::More => {}
-                Progress::Enough => return Body::Read(reader.finish(true)),
+                Progress::Enough => return (reader.finish(true), true),
             },
-            Either::Left((Some(Err(_)), _)) => return Body::Read(reader.finish(false)),
-            Either::Left((None, _)) => return Body::Read(reader.finish(true)),
-            Either::Right(((), _)) => return Body::TimedOut(reader.finish(false)),
+            Either::Left((Some(Err(_)), _)) => return (reader.finish(false), true),
+            Either::Left((None, _)) => return (reader.finish(true), true),
+            Either::Right(((), _)) => return (reader.finish(false), false),
         }
     }
 }

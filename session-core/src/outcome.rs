@@ -6,9 +6,11 @@ use serde::Serialize;
 use url::Url;
 
 use crate::{
+    body::Body,
     page::{Page, PageEnd},
     time::Timestamp,
     token::{Fingerprint, RefreshToken},
+    update::Update,
 };
 
 /// Everything that a refresh can come to. Storage, metrics and HTTP statuses derive from it.
@@ -159,21 +161,21 @@ impl Head<'_> {
     }
 }
 
-/// Tells what an answer means. `page` is what its body held, where [`Head::wants_body`]; `presented` is the
-/// token that was sent to `endpoint`.
+/// Tells what an answer means. `body` is what it held, where [`Head::wants_body`]; `presented` is the token that was
+/// sent to `endpoint`.
 ///
-/// "Expired" only on evidence: a redirect to upstream's own login or logout page, its login form, or a 401. A
-/// wrong "expired" costs a user bookings until the next sign-in; a wrong "unrecognised" costs another try.
+/// "Expired" only on evidence: a redirect to upstream's own login or logout page, its login form, its `logout`, or a
+/// 401. A wrong "expired" costs a user bookings until the next sign-in; a wrong "unrecognised" costs another try.
 pub fn classify(
     head: Head<'_>,
-    page: Option<&Page>,
+    body: Option<&Body>,
     presented: &RefreshToken,
     endpoint: &Url,
     now: Timestamp,
 ) -> Outcome {
     let retry_after = head.retry_after.and_then(|text| parse_retry_after(text, now));
     match head.status {
-        200..=299 => page.map_or(Outcome::Unrecognised, |page| from_page(page, presented)),
+        200..=299 => body.map_or(Outcome::Unrecognised, |body| from_body(body, presented)),
         300..=399 if leads_to_sign_in(head.location, endpoint) => Outcome::Expired,
         // HTTP's own sign-in, as on a site under maintenance: not about this session.
         401 if head
@@ -183,7 +185,7 @@ pub fn classify(
             Outcome::Refused
         }
         401 => Outcome::Expired,
-        403 if page.is_some_and(shows_sign_in) => Outcome::Expired,
+        403 if body.is_some_and(says_signed_out) => Outcome::Expired,
         403 => Outcome::Refused,
         408 | 500..=599 => Outcome::UpstreamFault { retry_after },
         429 => Outcome::Throttled { retry_after },
@@ -191,26 +193,34 @@ pub fn classify(
     }
 }
 
-fn from_page(page: &Page, presented: &RefreshToken) -> Outcome {
-    if let Some(text) = &page.refresh_token {
-        return match RefreshToken::parse(text) {
-            Ok(token) if token.user_id() == presented.user_id() => {
-                let fingerprint = page
-                    .fingerprint
-                    .as_deref()
-                    .and_then(|text| Fingerprint::parse(text).ok());
-                Outcome::Refreshed(Renewal { token, fingerprint })
-            }
-            _ => Outcome::Unrecognised,
-        };
+fn from_body(body: &Body, presented: &RefreshToken) -> Outcome {
+    let (token, fingerprint, end) = match body {
+        Body::Page(page) => (&page.refresh_token, page.fingerprint.as_deref(), page.end),
+        Body::Update(update) => (&update.new_token, None, update.end),
+    };
+    match token.as_deref().map(RefreshToken::parse) {
+        Some(Ok(token)) if token.user_id() == presented.user_id() => {
+            let fingerprint = fingerprint.and_then(|text| Fingerprint::parse(text).ok());
+            Outcome::Refreshed(Renewal { token, fingerprint })
+        }
+        Some(_) | None if says_signed_out(body) => Outcome::Expired,
+        None if end == PageEnd::Broken => Outcome::Unreachable,
+        Some(_) | None => Outcome::Unrecognised,
     }
-    if shows_sign_in(page) {
-        Outcome::Expired
-    } else if page.end == PageEnd::Broken {
-        Outcome::Unreachable
-    } else {
-        Outcome::Unrecognised
+}
+
+fn says_signed_out(body: &Body) -> bool {
+    match body {
+        Body::Page(page) => shows_sign_in(page),
+        Body::Update(update) => tells_logout(update),
     }
+}
+
+/// Whether `tokenUpdate` says that the session is over. A text that broke off might have gone on otherwise, and one with
+/// a stranger's token is about the stranger's session.
+fn tells_logout(update: &Update) -> bool {
+    let token = update.new_token.as_deref().map(RefreshToken::parse);
+    update.logout && update.end == PageEnd::Complete && !matches!(token, Some(Ok(_)))
 }
 
 /// Whether a page is upstream's login page. A part of one proves nothing, nor does one that may set a token in a way
@@ -262,6 +272,7 @@ pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{body::BodyReader, method::RefreshMethod};
 
     const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
     const TOKEN: &str = "69232|1766731601|03485f300f1a53a7e34143a0af9d2592";
@@ -278,10 +289,22 @@ mod tests {
     }
 
     fn check(head: Head<'_>, page: Option<&Page>, expected: OutcomeCode) {
+        let body = page.cloned().map(Body::Page);
+        check_body(head, body.as_ref(), expected);
+    }
+
+    fn check_body(head: Head<'_>, body: Option<&Body>, expected: OutcomeCode) {
         let endpoint = Url::parse("https://aimharder.com/setrefresh").unwrap();
         let presented = RefreshToken::parse(TOKEN).unwrap();
-        let outcome = classify(head, page, &presented, &endpoint, NOW);
-        assert_eq!(outcome.code(), expected, "{head:?}");
+        let outcome = classify(head, body, &presented, &endpoint, NOW);
+        assert_eq!(outcome.code(), expected, "{head:?} {body:?}");
+    }
+
+    /// What `tokenUpdate` answers, whole or broken off.
+    fn check_update(code: u16, text: &str, complete: bool, expected: OutcomeCode) {
+        let mut reader = BodyReader::new(RefreshMethod::TokenUpdate, None);
+        reader.write(text.as_bytes());
+        check_body(status(code), Some(&reader.finish(complete)), expected);
     }
 
     fn status(status: u16) -> Head<'static> {
@@ -388,6 +411,101 @@ mod tests {
             Some(&page(Some(TOKEN), false, PageEnd::Complete)),
             OutcomeCode::Refused,
         );
+    }
+
+    #[test]
+    fn an_update_is_refreshed_only_with_this_users_well_formed_token() {
+        let stranger = TOKEN.replace("69232", "69233");
+        for (text, expected) in [
+            (format!(r#"{{"newToken":"{TOKEN}"}}"#), OutcomeCode::Refreshed),
+            (
+                format!(r#"{{"newToken":"{stranger}"}}"#),
+                OutcomeCode::Unrecognised,
+            ),
+            (
+                r#"{"newToken":"69232|17|short"}"#.to_owned(),
+                OutcomeCode::Unrecognised,
+            ),
+            (
+                format!(r#"{{"newToken":"x","newToken":"{TOKEN}"}}"#),
+                OutcomeCode::Refreshed,
+            ),
+            (
+                format!(r#"{{"newToken":"{TOKEN}","newToken":"x"}}"#),
+                OutcomeCode::Unrecognised,
+            ),
+            (
+                format!(r#"[{{"newToken":"{TOKEN}"}}]"#),
+                OutcomeCode::Unrecognised,
+            ),
+            (
+                format!(r#"{{"data":{{"newToken":"{TOKEN}"}}}}"#),
+                OutcomeCode::Unrecognised,
+            ),
+        ] {
+            check_update(200, &text, true, expected);
+        }
+    }
+
+    #[test]
+    fn an_update_is_expired_only_when_upstream_says_so_and_hands_out_no_token() {
+        let stranger = TOKEN.replace("69232", "69233");
+        for (text, expected) in [
+            (r#"{"logout":1}"#.to_owned(), OutcomeCode::Expired),
+            (
+                r#"{"logout":"true","newToken":null}"#.to_owned(),
+                OutcomeCode::Expired,
+            ),
+            (
+                r#"{"logout":true,"newToken":"x"}"#.to_owned(),
+                OutcomeCode::Expired,
+            ),
+            (
+                format!(r#"{{"logout":1,"newToken":"{TOKEN}"}}"#),
+                OutcomeCode::Refreshed,
+            ),
+            (
+                format!(r#"{{"logout":1,"newToken":"{stranger}"}}"#),
+                OutcomeCode::Unrecognised,
+            ),
+            (r#"{"logout":0}"#.to_owned(), OutcomeCode::Unrecognised),
+            (r#"{"logout":false}"#.to_owned(), OutcomeCode::Unrecognised),
+            (r#"{"logout":null}"#.to_owned(), OutcomeCode::Unrecognised),
+            ("{}".to_owned(), OutcomeCode::Unrecognised),
+            ("[]".to_owned(), OutcomeCode::Unrecognised),
+            (r#"[{"logout":1}]"#.to_owned(), OutcomeCode::Unrecognised),
+            (r#"{"logout":1}<br>"#.to_owned(), OutcomeCode::Unrecognised),
+            (r#""logout""#.to_owned(), OutcomeCode::Unrecognised),
+            (String::new(), OutcomeCode::Unrecognised),
+        ] {
+            check_update(200, &text, true, expected);
+        }
+        check_update(403, r#"{"logout":1}"#, true, OutcomeCode::Expired);
+        check_update(403, "{}", true, OutcomeCode::Refused);
+    }
+
+    #[test]
+    fn an_update_that_broke_off_is_unreachable_unless_it_had_said_the_token() {
+        let said = format!(r#"{{"newToken":"{TOKEN}""#);
+        for complete in [true, false] {
+            check_update(200, &said, complete, OutcomeCode::Refreshed);
+            for text in ["{", r#"{"newToken":"69232|17"#, r#"{"logout":1"#] {
+                check_update(200, text, complete, OutcomeCode::Unreachable);
+            }
+        }
+        check_update(200, r#"{"logout":1}"#, false, OutcomeCode::Unreachable);
+        check_update(200, "", false, OutcomeCode::Unreachable);
+    }
+
+    #[test]
+    fn a_page_in_place_of_an_update_is_judged_as_pages_are() {
+        let form = "<form><input name=mail><input name=pw></form>";
+        check_update(200, form, true, OutcomeCode::Expired);
+        check_update(200, form, false, OutcomeCode::Unreachable);
+        check_update(403, form, true, OutcomeCode::Expired);
+        check_update(200, "<p>Blocked</p>", true, OutcomeCode::Unrecognised);
+        let script = format!("<script>localStorage.setItem('refreshToken', '{TOKEN}')</script>");
+        check_update(200, &script, true, OutcomeCode::Refreshed);
     }
 
     #[test]

@@ -3,18 +3,19 @@
 use std::{fmt, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use url::Url;
 
 use crate::{
     cookies::{StoredCookies, UnusableCookiesError},
+    method::RefreshMethod,
     outcome::Outcome,
     secret::Secret,
     token::{Fingerprint, MalformedTokenError, RefreshToken},
 };
 
-/// What stays bare in a query: RFC 3986's unreserved characters.
+/// What stays bare in a query, and in a form: RFC 3986's unreserved characters.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -42,6 +43,10 @@ pub struct ClaimedRow {
     age_seconds: f64,
     #[serde(default)]
     starts_in_ms: u32,
+    /// How to refresh it, if the row says so. A name that this version doesn't know is as good as none: it must not
+    /// cost the other rows of a claim.
+    #[serde(default, deserialize_with = "known_method")]
+    pub method: Option<RefreshMethod>,
     token: Secret,
     cookies: SecretJson,
     fingerprint: Option<Secret>,
@@ -66,6 +71,14 @@ pub struct Credentials {
     pub cookies: StoredCookies,
     /// The row's fingerprint, or the configured one.
     pub fingerprint: Fingerprint,
+}
+
+/// The call that refreshes a session. It can't be printed: it holds the token.
+pub enum RefreshRequest {
+    /// All is in the address.
+    Get(Url),
+    /// All is in a form, `application/x-www-form-urlencoded`.
+    PostForm(Url, Secret),
 }
 
 /// Why a stored session can't be presented to upstream at all.
@@ -118,18 +131,28 @@ impl ClaimedRow {
 }
 
 impl Credentials {
-    /// The address of the refresh call. Nothing stored can add a parameter or reach another host.
-    pub fn refresh_url(&self, endpoint: &Url) -> Url {
+    /// The refresh call, given the address of `setrefresh`. Nothing stored can add a parameter or reach another host.
+    pub fn request(&self, method: RefreshMethod, setrefresh: &Url) -> RefreshRequest {
         let encode = |text| utf8_percent_encode(text, QUERY);
-        let query = format!(
-            "token={}&fingerprint={}",
-            encode(self.token.expose()),
-            encode(self.fingerprint.expose())
-        );
-        let mut url = endpoint.clone();
-        url.set_query(Some(&query));
-        url
+        let token = encode(self.token.expose());
+        let fingerprint = encode(self.fingerprint.expose());
+        let mut url = method.endpoint(setrefresh);
+        match method {
+            RefreshMethod::SetRefresh => {
+                url.set_query(Some(&format!("token={token}&fingerprint={fingerprint}")));
+                RefreshRequest::Get(url)
+            }
+            RefreshMethod::TokenUpdate => {
+                let form = format!("token={token}&ciclo=1&fingerprint={fingerprint}");
+                RefreshRequest::PostForm(url, Secret::new(form))
+            }
+        }
     }
+}
+
+fn known_method<'de, D: Deserializer<'de>>(json: D) -> Result<Option<RefreshMethod>, D::Error> {
+    let value = Value::deserialize(json)?;
+    Ok(value.as_str().and_then(|name| name.parse().ok()))
 }
 
 #[cfg(test)]
@@ -153,20 +176,78 @@ mod tests {
         Fingerprint::parse("fallback").unwrap()
     }
 
-    fn url(row: &ClaimedRow) -> String {
+    fn request(method: RefreshMethod, row: &ClaimedRow) -> (String, Option<String>) {
         let endpoint = Url::parse("https://aimharder.com/setrefresh").unwrap();
-        row.credentials(&fallback())
-            .unwrap()
-            .refresh_url(&endpoint)
-            .into()
+        let credentials = row.credentials(&fallback()).unwrap();
+        match credentials.request(method, &endpoint) {
+            RefreshRequest::Get(url) => (url.into(), None),
+            RefreshRequest::PostForm(url, form) => (url.into(), Some(form.expose().to_owned())),
+        }
+    }
+
+    fn url(row: &ClaimedRow) -> String {
+        request(RefreshMethod::SetRefresh, row).0
     }
 
     #[test]
     fn the_request_is_the_documented_one() {
         assert_eq!(
-            url(&row(|_| ())),
-            "https://aimharder.com/setrefresh?token=69232%7C1766731601%7C03485f300f1a53a7e34143a0af9d2592&fingerprint=f%26p%3D1"
+            request(RefreshMethod::SetRefresh, &row(|_| ())),
+            (
+                "https://aimharder.com/setrefresh?token=69232%7C1766731601%7C03485f300f1a53a7e34143a0af9d2592&fingerprint=f%26p%3D1".to_owned(),
+                None
+            )
         );
+        assert_eq!(
+            request(RefreshMethod::TokenUpdate, &row(|_| ())),
+            (
+                "https://aimharder.com/api/tokenUpdate".to_owned(),
+                Some("token=69232%7C1766731601%7C03485f300f1a53a7e34143a0af9d2592&ciclo=1&fingerprint=f%26p%3D1".to_owned())
+            )
+        );
+    }
+
+    #[test]
+    fn nothing_stored_adds_a_parameter_to_a_form() {
+        for hostile in [
+            "x&ciclo=2",
+            "x%26ciclo=2",
+            "a=b;c+d",
+            "&&==??##//\\",
+            "@evil.example:80/",
+        ] {
+            let row = row(|json| json["fingerprint"] = json!(hostile));
+            let (url, form) = request(RefreshMethod::TokenUpdate, &row);
+            assert_eq!(url, "https://aimharder.com/api/tokenUpdate");
+            let fields: Vec<_> = url::form_urlencoded::parse(form.unwrap().as_bytes())
+                .into_owned()
+                .collect();
+            let expected = [("token", TOKEN), ("ciclo", "1"), ("fingerprint", hostile)];
+            assert_eq!(
+                fields,
+                expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+            );
+        }
+    }
+
+    #[test]
+    fn a_row_may_name_its_method_and_an_unknown_one_does_no_harm() {
+        assert_eq!(row(|_| ()).method, None);
+        for (method, expected) in [
+            (json!(null), None),
+            (json!("setrefresh"), Some(RefreshMethod::SetRefresh)),
+            (json!("tokenUpdate"), Some(RefreshMethod::TokenUpdate)),
+            (json!("webauthn"), None),
+            (json!(""), None),
+            (json!(7), None),
+            (json!({"name": ["tokenUpdate"]}), None),
+        ] {
+            assert_eq!(
+                row(|json| json["method"] = method.clone()).method,
+                expected,
+                "{method}"
+            );
+        }
     }
 
     #[test]

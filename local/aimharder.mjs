@@ -5,8 +5,8 @@
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ANSWERS, answer, EXPIRED } from "./aimharder/faults.mjs";
-import { firewallPage, shortPage } from "./aimharder/pages.mjs";
+import { ANSWERS, answer, EXPIRED, LOGGED_OUT, UPDATE_ANSWERS } from "./aimharder/faults.mjs";
+import { firewallPage, JSON_TEXT, PAGE, shortPage } from "./aimharder/pages.mjs";
 
 const DAY_S = 24 * 60 * 60;
 
@@ -55,7 +55,7 @@ class Session {
 
   /** Makes the next answers be these: `times` of them, or all until told otherwise. */
   fail(name, { times = Infinity, ...options } = {}) {
-    if (!ANSWERS.includes(name)) throw new Error(`no such answer: ${name}`);
+    if (![...ANSWERS, ...UPDATE_ANSWERS].includes(name)) throw new Error(`no such answer: ${name}`);
     this.#fault = { name, times, options };
   }
 
@@ -122,6 +122,21 @@ class Exchange {
     };
   }
 
+  /** Reads the form that tokenUpdate is sent; answers what is wrong with it, if anything. */
+  async readFields() {
+    let body = "";
+    for await (const chunk of this.request) body += chunk;
+    const pairs = [...new URLSearchParams(body)];
+    this.record.form = body;
+    this.record.fields = Object.fromEntries(pairs);
+    const names = pairs.map(([name]) => name).sort();
+    const type = this.request.headers["content-type"];
+    if (!/^application\/x-www-form-urlencoded(; *charset=utf-8)?$/i.test(type)) return `content type ${type}`;
+    if (this.url.search) return "a query";
+    if (names.join() !== "ciclo,fingerprint,token") return `fields ${names}`;
+    return this.record.fields.ciclo === "1" ? undefined : "another ciclo";
+  }
+
   /** Sends a head with a session's rotated cookies. */
   begin(headers, status = 200) {
     const own = [headers["Set-Cookie"] ?? []].flat();
@@ -130,7 +145,9 @@ class Exchange {
     const cookies = [...affinity.filter((cookie) => !names.includes(cookie.split("=")[0])), ...own];
     this.record.status = status;
     this.response.shouldKeepAlive = this.site.keepAlive;
-    this.response.writeHead(status, { "Content-Type": "text/html; charset=UTF-8", ...headers, "Set-Cookie": cookies });
+    const all = { "Content-Type": "text/html; charset=UTF-8", ...headers, "Set-Cookie": cookies };
+    const sent = Object.entries(all).filter(([, value]) => value !== undefined);
+    this.response.writeHead(status, Object.fromEntries(sent));
   }
 
   send(status, body, headers = {}) {
@@ -156,11 +173,14 @@ class Site {
     latencyMs = 0,
     rotation = "strict",
     expired = "expired_login_redirect",
+    loggedOut = "logout_number",
     keepAlive = true,
   }) {
     this.#seed = seed;
     this.#defaults = { lifetimeMs, latencyMs, rotation };
+    /** What a session that died is answered, by setrefresh and by tokenUpdate. */
     this.expired = expired;
+    this.loggedOut = loggedOut;
     /** Whether connections are used again. workerd repeats a call by itself if it loses one that was. */
     this.keepAlive = keepAlive;
     this.sessions = [];
@@ -198,11 +218,23 @@ class Site {
     const exchange = new Exchange(this, request, response);
     this.#watch(exchange);
     const route = `${request.method} ${exchange.url.pathname}`;
-    if (route === "GET /setrefresh" && hasBoth(exchange.query)) return this.#refresh(exchange);
-    if (route === "POST /api/tokenUpdate") return this.#update(exchange);
+    if (route === "GET /setrefresh" && hasBoth(exchange.query)) {
+      exchange.form = PAGE;
+      return this.#refresh(exchange, exchange.query.token, this.expired);
+    }
+    if (route === "POST /api/tokenUpdate") {
+      exchange.form = JSON_TEXT;
+      const wrong = await exchange.readFields();
+      if (wrong) return this.#refuse(exchange, `${route}: ${wrong}`);
+      return this.#refresh(exchange, exchange.record.fields.token, this.loggedOut);
+    }
     if (route === "GET /" && !request.headers.cookie)
       return exchange.send(200, this.#overview(), { "Content-Type": "application/json" });
-    this.unexpected.push(`${route} ${Object.keys(exchange.query)}`);
+    this.#refuse(exchange, `${route} ${Object.keys(exchange.query)}`);
+  }
+
+  #refuse(exchange, what) {
+    this.unexpected.push(what);
     exchange.send(501, "nobody should ask this\n");
   }
 
@@ -229,26 +261,14 @@ class Site {
     return found?.cookie("PHPSESSID") === cookies.PHPSESSID ? found : undefined;
   }
 
-  async #refresh(exchange) {
+  async #refresh(exchange, token, expired) {
     if (!/^Mozilla\/5\.0 /.test(exchange.request.headers["user-agent"] ?? "")) return exchange.send(403, firewallPage);
     const session = this.#find(exchange);
     if (session?.latencyMs) await sleep(session.latencyMs);
     await session?.held;
-    const { name, options } =
-      session?.alive && session.accepts(exchange.query.token) ? session.nextAnswer() : { name: this.expired };
+    const { name, options } = session?.alive && session.accepts(token) ? session.nextAnswer() : { name: expired };
     exchange.record.answer = name;
     await answer(exchange, name, options);
-  }
-
-  async #update(exchange) {
-    let body = "";
-    for await (const chunk of exchange.request) body += chunk;
-    const form = new URLSearchParams(body);
-    const session = this.#find(exchange);
-    const alive = session?.alive && session.accepts(form.get("token")) && form.get("ciclo") === "1";
-    exchange.record.answer = alive ? "refreshed" : "logout";
-    const told = alive ? { newToken: session.renew().token } : { logout: 1 };
-    exchange.send(200, JSON.stringify(told), { "Content-Type": "text/html; charset=UTF-8" });
   }
 
   #overview() {
@@ -280,7 +300,7 @@ function hasBoth({ token, fingerprint }) {
   return token !== undefined && fingerprint !== undefined;
 }
 
-/** Starts the stand-in. Answers the site, with `url`, `refreshUrl` and `close()`. */
+/** Starts the stand-in. Answers the site, with `url`, `refreshUrl`, `updateUrl` and `close()`. */
 export async function startAimharder({ port = 0, ...options } = {}) {
   const site = new Site(options);
   const server = createServer((request, response) => {
@@ -297,6 +317,7 @@ export async function startAimharder({ port = 0, ...options } = {}) {
   });
   site.url = `http://127.0.0.1:${server.address().port}`;
   site.refreshUrl = `${site.url}/setrefresh`;
+  site.updateUrl = `${site.url}/api/tokenUpdate`;
   site.close = () =>
     new Promise((resolve) => {
       server.close(resolve);
@@ -306,4 +327,4 @@ export async function startAimharder({ port = 0, ...options } = {}) {
 }
 
 /** Names of the answers that can be asked for with `session.fail`. */
-export { ANSWERS, EXPIRED, shortPage };
+export { ANSWERS, EXPIRED, LOGGED_OUT, shortPage, UPDATE_ANSWERS };

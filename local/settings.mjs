@@ -6,6 +6,7 @@ import { parseEnv } from "node:util";
 
 const WORKER_SETTINGS = [
   "AIMHARDER_REFRESH_URL",
+  "REFRESH_METHOD",
   "AIMHARDER_FINGERPRINT",
   "SUPABASE_URL",
   "SUPABASE_SERVICE_ROLE_KEY",

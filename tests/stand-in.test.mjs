@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EXPIRED, startAimharder } from "../local/aimharder.mjs";
+import { ANSWERS, EXPIRED, LOGGED_OUT, startAimharder, UPDATE_ANSWERS } from "../local/aimharder.mjs";
 
 const AGENT = "Mozilla/5.0 (X11; Linux x86_64)";
 let site;
@@ -16,6 +16,23 @@ const header = (cookies) => cookies.map(({ name, value }) => `${name}=${value}`)
 function call(session, { token = session.token, cookies = session.cookies, agent = AGENT, signal } = {}) {
   const url = `${site.refreshUrl}?token=${encodeURIComponent(token)}&fingerprint=${session.fingerprint}`;
   return fetch(url, { headers: { cookie: header(cookies), "user-agent": agent }, redirect: "manual", signal });
+}
+
+/** As aimharder's own page calls it. `fields`, `type` and `query`: what differs. */
+function update(session, { token = session.token, fields = {}, type, query = "", agent = AGENT, signal } = {}) {
+  const all = { token, ciclo: "1", fingerprint: session.fingerprint, ...fields };
+  const form = new URLSearchParams(Object.entries(all).filter(([, value]) => value !== undefined));
+  return fetch(site.updateUrl + query, {
+    method: "POST",
+    body: String(form),
+    headers: {
+      cookie: header(session.cookies),
+      "user-agent": agent,
+      "content-type": type ?? "application/x-www-form-urlencoded",
+    },
+    redirect: "manual",
+    signal,
+  });
 }
 
 const tokenIn = (page) => page.match(/^ {4}localStorage\.setItem\("refreshToken", "([^"]+)"\)/m)?.[1];
@@ -175,21 +192,120 @@ test("pages of every kind", async () => {
   assert.equal(bomb.text.length, 100 * 1024 * 1024);
 });
 
-test("tokenUpdate, as aimharder's own page calls it", async () => {
+test("tokenUpdate hands out a new token and new affinity cookies, and no fingerprint", async () => {
   const session = site.createSession();
-  const update = async (token) => {
-    const body = new URLSearchParams({ token, ciclo: "1", fingerprint: session.fingerprint });
-    const response = await fetch(`${site.url}/api/tokenUpdate`, {
-      method: "POST",
-      body,
-      headers: { cookie: header(session.cookies) },
-    });
-    return JSON.parse(await response.text());
-  };
-  const { newToken } = await update(session.token);
-  assert.equal(newToken, session.token);
+  const before = session.token;
+  const response = await update(session);
+  assert.deepEqual(await response.json(), { newToken: session.token });
+  assert.notEqual(session.token, before);
+  assert.deepEqual(
+    response.headers.getSetCookie().map((cookie) => cookie.split("=")[0]),
+    ["AWSALB", "AWSALBCORS"],
+  );
+  assert.equal(session.calls[0].form, `token=${encodeURIComponent(before)}&ciclo=1&fingerprint=${session.fingerprint}`);
+  assert.deepEqual(await (await update(session, { token: before })).json(), { logout: 1 }, "an old token");
   session.killed = true;
-  assert.deepEqual(await update(newToken), { logout: 1 });
+  assert.deepEqual(await (await update(session)).json(), { logout: 1 });
+  site.assertClean();
+});
+
+test("both ways renew one session", async () => {
+  const session = site.createSession();
+  const { newToken } = await (await update(session)).json();
+  assert.equal(tokenIn(await (await call(session, { token: newToken })).text()), session.token);
+  assert.deepEqual(await (await update(session)).json(), { newToken: session.token });
+});
+
+test("tokenUpdate fails in all the ways of setrefresh", async () => {
+  const statuses = {
+    throttled: 429,
+    forbidden: 403,
+    server_error: 500,
+    unavailable: 503,
+    expired_login_redirect: 302,
+    expired_login_form: 200,
+    expired_401: 401,
+    redirect_other_host: 302,
+  };
+  const session = site.createSession({ rotation: "same" });
+  for (const [name, status] of Object.entries(statuses)) {
+    session.fail(name);
+    assert.equal((await update(session)).status, status, name);
+  }
+  for (const name of ["reset_before_headers", "commit_then_reset"]) {
+    session.fail(name);
+    await assert.rejects(update(session), name);
+  }
+  for (const name of ["reset_mid_body", "truncated", "truncated_after_token"]) {
+    session.fail(name);
+    const response = await update(session);
+    await assert.rejects(response.text(), name);
+  }
+  session.fail("hang", { times: 1 });
+  await assert.rejects(update(session, { signal: AbortSignal.timeout(100) }));
+  await sleep(20);
+  assert.equal((await update(session)).status, 200);
+  site.assertClean();
+});
+
+test("JSON of every kind", async () => {
+  const body = async (name, options) => {
+    const session = site.createSession();
+    session.fail(name, options);
+    const response = await update(session);
+    const text = await response.text();
+    const json = () => JSON.parse(text.replace("\ufeff", ""));
+    return { session, text, json, type: response.headers.get("content-type") };
+  };
+  const yes = [1, true, "1", 1];
+  for (const [index, name] of Object.keys(LOGGED_OUT).entries()) {
+    assert.deepEqual((await body(name)).json(), { logout: yes[index] }, name);
+  }
+  for (const name of ["refreshed", "gzip", "drip", "blanks_around", "duplicate_keys", "wrong_charset"]) {
+    const { session, json } = await body(name, { pauseMs: 1 });
+    assert.deepEqual(json(), { newToken: session.token }, name);
+  }
+  const both = await body("both_fields");
+  assert.deepEqual(both.json(), { newToken: both.session.token, logout: 1 });
+  const stranger = await body("other_user");
+  assert.equal(stranger.json().newToken.split("|")[0], String(stranger.session.userId + 1));
+  assert.doesNotMatch((await body("malformed_token")).json().newToken, /[0-9a-f]{32}$/);
+  const changed = await body("markup_changed");
+  assert.equal(changed.json().newToken, undefined);
+  assert.ok(changed.text.includes(changed.session.token));
+  assert.ok((await body("large")).text.length > 4_500_000);
+  assert.equal((await body("content_type", { type: "application/json" })).type, "application/json");
+  assert.equal((await body("content_type", { type: undefined })).type, null);
+  for (const name of [...ANSWERS, ...UPDATE_ANSWERS]) {
+    if (/hang|reset|truncated|bomb/.test(name)) continue;
+    await body(name, { pauseMs: 1 });
+  }
+  site.assertClean();
+});
+
+test("tokenUpdate is to be asked in no other form", async () => {
+  const session = site.createSession();
+  assert.equal((await update(session, { agent: "curl/8" })).status, 403);
+  site.assertClean();
+  for (const [wrong, pattern] of [
+    [{ fields: { ciclo: "2" } }, /another ciclo/],
+    [{ fields: { fingerprint: undefined } }, /fields ciclo,token/],
+    [{ fields: { user: "1" } }, /fields ciclo,fingerprint,token,user/],
+    [{ type: "text/plain" }, /content type text\/plain/],
+    [{ query: "?token=1" }, /a query/],
+  ]) {
+    assert.equal((await update(session, wrong)).status, 501);
+    assert.throws(() => site.assertClean(), pattern);
+    site.unexpected.length = 0;
+  }
+  assert.equal(session.calls.length, 0);
+});
+
+test("what tokenUpdate alone answers can't be had of setrefresh", async () => {
+  const session = site.createSession();
+  session.fail("logout_number");
+  await assert.rejects(call(session));
+  assert.throws(() => site.assertClean(), /only tokenUpdate answers logout_number/);
 });
 
 test("what nobody should ask is answered 501 and reported", async () => {

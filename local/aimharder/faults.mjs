@@ -1,8 +1,9 @@
-// The ways in which aimharder can answer, good and bad. Each takes an exchange and ends its response.
+// The ways in which aimharder can answer, good and bad. Each takes an exchange and ends its response. What a refreshed
+// session is told has the exchange's form: a page, or tokenUpdate's JSON.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { faultPage, firewallPage, loginPage, redesignedPage, refreshedPage, shortPage, timetable } from "./pages.mjs";
+import { faultPage, firewallPage, JSON_TEXT, loginPage, shortPage, timetable } from "./pages.mjs";
 
 const redirect = (exchange, location) => exchange.send(302, "", { Location: location });
 const status = (code) => (exchange) => exchange.send(code, faultPage(code));
@@ -48,25 +49,24 @@ const UNTOUCHED = {
   redirect_loop: (exchange) => redirect(exchange, exchange.request.url),
 };
 
+/** Sends what a refreshed session is told. */
+const tell = (exchange, renewed, headers) => exchange.send(200, exchange.form.refreshed(renewed), headers);
+
 /** Answers of a session that was refreshed: what reaches the caller is another matter. */
 const REFRESHED = {
-  refreshed: (exchange, renewed) => exchange.send(200, refreshedPage(renewed)),
-  no_fingerprint: (exchange, { token }) => exchange.send(200, refreshedPage({ token })),
+  refreshed: (exchange, renewed) => tell(exchange, renewed),
+  no_fingerprint: (exchange, { token }) => tell(exchange, { token }),
   large: (exchange, renewed, { at = "end" }) =>
-    exchange.send(200, refreshedPage({ ...renewed, filler: timetable(), fillerFirst: at === "end" })),
-  gzip: (exchange, renewed) => exchange.send(200, gzipSync(refreshedPage(renewed)), { "Content-Encoding": "gzip" }),
+    tell(exchange, { ...renewed, filler: timetable(), fillerFirst: at === "end" }),
+  gzip: (exchange, renewed) =>
+    exchange.send(200, gzipSync(exchange.form.refreshed(renewed)), { "Content-Encoding": "gzip" }),
   wrong_charset: (exchange, renewed, { charset = "utf-16" }) =>
-    exchange.send(200, refreshedPage(renewed), { "Content-Type": `text/html; charset=${charset}` }),
-  markup_changed: (exchange, renewed) => exchange.send(200, redesignedPage(renewed)),
-  malformed_token: (exchange, renewed) =>
-    exchange.send(200, refreshedPage({ ...renewed, token: renewed.token.slice(0, -3) })),
-  other_user: (exchange, renewed) =>
-    exchange.send(
-      200,
-      refreshedPage({ ...renewed, token: renewed.token.replace(/^\d+/, (user) => String(Number(user) + 1)) }),
-    ),
+    tell(exchange, renewed, { "Content-Type": `text/html; charset=${charset}` }),
+  markup_changed: (exchange, renewed) => exchange.send(200, exchange.form.redesigned(renewed)),
+  malformed_token: (exchange, renewed) => tell(exchange, { ...renewed, token: renewed.token.slice(0, -3) }),
+  other_user: (exchange, renewed) => tell(exchange, { ...renewed, token: strangers(renewed.token) }),
   set_cookie_delete: (exchange, renewed) =>
-    exchange.send(200, refreshedPage(renewed), {
+    tell(exchange, renewed, {
       "Set-Cookie": [
         "AWSALBCORS=; Max-Age=0; path=/",
         "_ga=GA1.2.3; path=/",
@@ -77,37 +77,73 @@ const REFRESHED = {
   commit_then_reset: (exchange) => exchange.reset(),
   reset_mid_body: async (exchange, renewed) => {
     exchange.begin({});
-    exchange.response.write(refreshedPage(renewed).slice(0, 600));
+    const text = exchange.form.refreshed(renewed);
+    exchange.response.write(text.slice(0, exchange.form.early(text)));
     await sleep(20);
     exchange.reset();
   },
-  truncated: (exchange, renewed) =>
-    truncate(exchange, refreshedPage(renewed), (page) => page.indexOf('    localStorage.setItem("refreshToken"')),
+  truncated: (exchange, renewed) => truncate(exchange, exchange.form.refreshed(renewed), exchange.form.beforeToken),
   truncated_after_token: (exchange, renewed) =>
-    truncate(exchange, refreshedPage(renewed), (page) => page.indexOf("window.location.replace")),
+    truncate(exchange, exchange.form.refreshed(renewed), exchange.form.afterToken),
   drip: async (exchange, renewed, { pieceBytes = 64, pauseMs = 10 }) => {
     exchange.begin({});
-    const page = refreshedPage(renewed);
-    for (let at = 0; at < page.length && !exchange.response.destroyed; at += pieceBytes) {
-      exchange.response.write(page.slice(at, at + pieceBytes));
+    const text = exchange.form.refreshed(renewed);
+    for (let at = 0; at < text.length && !exchange.response.destroyed; at += pieceBytes) {
+      exchange.response.write(text.slice(at, at + pieceBytes));
       await sleep(pauseMs);
     }
     exchange.response.end();
   },
 };
 
-async function truncate(exchange, page, cut) {
-  exchange.begin({ "Content-Length": String(Buffer.byteLength(page)) });
-  exchange.response.write(page.slice(0, cut(page)));
+/** What only tokenUpdate says of a session that died. */
+export const LOGGED_OUT = {
+  logout_number: (exchange) => exchange.send(200, '{"logout":1}'),
+  logout_true: (exchange) => exchange.send(200, '{"logout":true}'),
+  logout_text: (exchange) => exchange.send(200, '{"logout":"1"}'),
+  logout_fraction: (exchange) => exchange.send(200, '\ufeff{"logout": 1.0}\n'),
+};
+
+/** What only tokenUpdate says, and leaves a session as it was. */
+const UPDATE_UNTOUCHED = {
+  ...LOGGED_OUT,
+  logout_no: (exchange) => exchange.send(200, '{"logout":0}'),
+  empty_object: (exchange) => exchange.send(200, "{}"),
+  empty_array: (exchange) => exchange.send(200, "[]"),
+  empty_body: (exchange) => exchange.send(200, ""),
+};
+
+/** What only tokenUpdate says of a session that was refreshed. */
+const UPDATE_REFRESHED = {
+  both_fields: (exchange, { token }) => exchange.send(200, JSON.stringify({ newToken: token, logout: 1 })),
+  duplicate_keys: (exchange, { token }) =>
+    exchange.send(200, `{"newToken":"${strangers(token)}","newToken":"${token}"}`),
+  blanks_around: (exchange, renewed) => exchange.send(200, `\ufeff \r\n${exchange.form.refreshed(renewed)}\n\n`),
+  content_type: (exchange, renewed, { type }) => tell(exchange, renewed, { "Content-Type": type }),
+};
+
+/** Another user's token. */
+const strangers = (token) => token.replace(/^\d+/, (user) => String(Number(user) + 1));
+
+async function truncate(exchange, text, cut) {
+  exchange.begin({ "Content-Length": String(Buffer.byteLength(text)) });
+  exchange.response.write(text.slice(0, cut(text)));
   await sleep(20);
   exchange.response.destroy();
 }
 
 /** Answers an exchange in the named way. Only the ways of a refreshed session renew it. */
 export async function answer(exchange, name, options = {}) {
-  const untouched = EXPIRED[name] ?? UNTOUCHED[name];
+  const isUpdate = exchange.form === JSON_TEXT;
+  if (!isUpdate && UPDATE_ANSWERS.includes(name)) throw new Error(`only tokenUpdate answers ${name}`);
+  const untouched = EXPIRED[name] ?? UNTOUCHED[name] ?? UPDATE_UNTOUCHED[name];
   if (untouched) return untouched(exchange, options);
-  await REFRESHED[name](exchange, exchange.session.renew(), options);
+  const refreshed = REFRESHED[name] ?? UPDATE_REFRESHED[name];
+  await refreshed(exchange, exchange.session.renew(), options);
 }
 
+/** Names of the answers to either way of refreshing. */
 export const ANSWERS = [...Object.keys(EXPIRED), ...Object.keys(UNTOUCHED), ...Object.keys(REFRESHED)];
+
+/** Names of the answers to tokenUpdate alone. */
+export const UPDATE_ANSWERS = [...Object.keys(UPDATE_UNTOUCHED), ...Object.keys(UPDATE_REFRESHED)];

@@ -3,7 +3,7 @@
 const STATE = "69232|1500000000|00000000000000000000000000000000";
 
 /** The page of a session that lives: somewhere in it a script keeps token and fingerprint. */
-export function refreshedPage({ token, fingerprint, filler = "", fillerFirst = false }) {
+function refreshedPage({ token, fingerprint, filler = "", fillerFirst = false }) {
   const kept = [`localStorage.setItem("refreshToken", "${token}");`];
   if (fingerprint) kept.push(`localStorage.setItem("fingerprint", "${fingerprint}");`);
   return `<!DOCTYPE html>
@@ -60,11 +60,34 @@ export const faultPage = (status) =>
   `<html><head><title>${status}</title></head><body><center><h1>${status}</h1></center><hr><center>nginx</center></body></html>\n`;
 
 /** The token, but no script that keeps it: what a redesign might leave. */
-export const redesignedPage = ({ token, fingerprint }) => `<!DOCTYPE html>
+const redesignedPage = ({ token, fingerprint }) => `<!DOCTYPE html>
 <html><body><div id="app"></div>
 <script>window.__STATE__ = ${JSON.stringify({ auth: { refreshToken: token, fingerprint } })};</script>
 </body></html>
 `;
+
+/** What `tokenUpdate` says of a session that lives. */
+function refreshedText({ token, filler, fillerFirst = false }) {
+  const fields = [["newToken", token]];
+  if (filler) fields.splice(fillerFirst ? 0 : 1, 0, ["filler", filler]);
+  return JSON.stringify(Object.fromEntries(fields));
+}
+
+/** The two forms of an answer, and where each can be cut. */
+export const PAGE = {
+  refreshed: refreshedPage,
+  redesigned: redesignedPage,
+  early: () => 600,
+  beforeToken: (page) => page.indexOf('    localStorage.setItem("refreshToken"'),
+  afterToken: (page) => page.indexOf("window.location.replace"),
+};
+export const JSON_TEXT = {
+  refreshed: refreshedText,
+  redesigned: ({ token }) => JSON.stringify({ auth: { token } }),
+  early: (text) => text.indexOf("|"),
+  beforeToken: (text) => text.length - 3,
+  afterToken: (text) => text.length - 1,
+};
 
 /** Some five megabytes of timetable. */
 export function timetable() {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { claimFor } from "./support/sql.mjs";
 import { as, INTERNAL_KEY, startWorld } from "./support/world.mjs";
 
 let world;
@@ -94,7 +95,7 @@ test("a lease that ran out is taken over, and the late writer is refused", WIDE,
   await world.until(() => session.calls.length > 0, "upstream was not asked");
   // As if the first Worker had been asleep for as long as its lease.
   await world.set(session, { lease_expires_at: new Date(Date.now() - 1000) });
-  await world.sql.query("select claim_session($1, null, gen_random_uuid(), 60, 0, 0)", ["ana@example.com"]);
+  await claimFor(world.sql, "ana@example.com");
   const taken = await world.row(session);
   release();
   const { body } = await run;
@@ -108,7 +109,7 @@ test("a lease that ran out is taken over, and the late writer is refused", WIDE,
 
 test("a lease is respected as long as it lasts, and the work is done once it ran out", WIDE, async () => {
   const session = await world.signIn({ due: true });
-  await world.sql.query("select claim_session($1, null, gen_random_uuid(), 60, 0, 0)", ["ana@example.com"]);
+  await claimFor(world.sql, "ana@example.com");
   await world.worker.tick();
   assert.equal(session.calls.length, 0);
   await world.set(session, { lease_expires_at: new Date(Date.now() - 1) });
@@ -119,7 +120,7 @@ test("a lease is respected as long as it lasts, and the work is done once it ran
 
 test("somebody else's refresh that takes too long is not waited for without end", WIDE, async () => {
   await world.signIn();
-  await world.sql.query("select claim_session($1, null, gen_random_uuid(), 60, 0, 0)", ["ana@example.com"]);
+  await claimFor(world.sql, "ana@example.com");
   const started = Date.now();
   const { status, body, headers } = await refresh();
   assert.deepEqual([status, body.code], [429, "refresh_in_progress"]);
@@ -246,13 +247,7 @@ test(
 test("a user's claim that is asked for again keeps its fence", async () => {
   await world.signIn();
   const holder = crypto.randomUUID();
-  const claim = async () => {
-    const { rows } = await world.sql.query("select claim_session($1, null, $2, 60, 0, 0) as claim", [
-      "ana@example.com",
-      holder,
-    ]);
-    return rows[0].claim.session.fence;
-  };
+  const claim = async () => (await claimFor(world.sql, "ana@example.com", { p_holder: holder })).session.fence;
   assert.equal(await claim(), await claim());
 });
 

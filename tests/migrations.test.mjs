@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { migrate, startSupabase } from "../local/stack.mjs";
+import { claimDue, claimFor, finish, POLICY } from "./support/sql.mjs";
 
 const open = [];
 after(async () => {
@@ -38,12 +39,7 @@ const insert = (sql, email, fingerprint) =>
     [email, TOKEN, COOKIES, ...(fingerprint ? [fingerprint] : [])],
   );
 
-async function claimAll(sql) {
-  const { rows } = await sql.query(
-    "select claim_due_sessions(gen_random_uuid(), 'test', gen_random_uuid(), 100, 60, 1200) as claim",
-  );
-  return rows[0].claim.sessions;
-}
+const claimAll = async (sql) => (await claimDue(sql, 100)).sessions;
 
 async function comesToLife(supabase, rowsBefore) {
   const { rows } = await supabase.sql.query("select * from auth_sessions order by user_email");
@@ -101,30 +97,36 @@ test("only the service role gets in", async () => {
       ...options,
     });
   const call = (name, key, json) => ask(`rpc/${name}`, key, { method: "POST", body: JSON.stringify(json) });
+  const lease = { p_holder: crypto.randomUUID(), p_lease_seconds: 1, p_upstream: "x", p_policy: POLICY };
+  const run = { p_run_id: crypto.randomUUID(), p_trigger: "x" };
+  const names = { p_ids: [], p_emails: ["ana@example.com"] };
   const functions = {
-    claim_due_sessions: {
-      p_run_id: crypto.randomUUID(),
-      p_trigger: "x",
-      p_holder: crypto.randomUUID(),
-      p_limit: 1,
-      p_lease_seconds: 1,
-      p_interval_seconds: 1200,
-    },
+    claim_due_sessions: { ...run, ...lease, p_limit: 1, p_width: 6 },
     claim_session: {
+      ...lease,
       p_email: "ana@example.com",
       p_session_id: null,
-      p_holder: crypto.randomUUID(),
-      p_lease_seconds: 1,
       p_reuse_seconds: 0,
       p_min_seconds: 0,
     },
-    finish_sessions: { p_holder: crypto.randomUUID(), p_run_id: null, p_trigger: "x", p_results: [] },
+    claim_sessions: { ...run, ...lease, ...names, p_max_age_seconds: 60, p_width: 6 },
+    finish_sessions: { ...run, p_holder: lease.p_holder, p_results: [], p_upstream: "x", p_done: true },
     session_status: { p_email: "ana@example.com", p_session_id: null },
     due_sessions_count: { p_limit: 10 },
-    finish_run: { p_run_id: crypto.randomUUID(), p_summary: {}, p_retention_days: 30 },
+    outlook: { p_upstream: "x", p_policy: POLICY, p_limit: 10 },
+    wish_fresh: { ...names, p_fresh_at: new Date(Date.now() + 600_000) },
+    set_session_enabled: { p_session_id: crypto.randomUUID(), p_enabled: true },
+    finish_run: { p_run_id: run.p_run_id, p_holder: lease.p_holder, p_summary: {}, p_retention_days: 30 },
   };
   for (const key of [supabase.anonKey, supabase.authenticatedKey]) {
-    for (const table of ["auth_sessions", "refresh_runs", "refresh_attempts", "refresh_policy"]) {
+    for (const table of [
+      "auth_sessions",
+      "refresh_runs",
+      "refresh_attempts",
+      "refresh_policy",
+      "refresh_upstreams",
+      "refresh_wishes",
+    ]) {
       const response = await ask(table, key);
       const seen = await response.json();
       assert.ok(response.status >= 400 || seen.length === 0, `${table}: ${response.status}`);
@@ -163,16 +165,15 @@ test("parallel claims are disjoint, and oldest due comes first", async () => {
   const { sql } = await start();
   await sql.query(`insert into auth_sessions (user_email, aimharder_token, aimharder_cookies, fingerprint, next_refresh_at)
     select 'user' || n || '@example.com', '${TOKEN}', '${COOKIES}', 'f', now() - n * interval '1 second' from generate_series(1, 200) n`);
-  const claim = () =>
-    sql.query("select claim_due_sessions(gen_random_uuid(), 'test', gen_random_uuid(), 10, 60, 1200) as claim");
-  const first = (await claim()).rows[0].claim.sessions.map(({ id }) => id);
+  const claim = async () => (await claimDue(sql, 10)).sessions.map(({ id }) => id);
+  const first = await claim();
   const { rows: oldest } = await sql.query("select id from auth_sessions order by next_refresh_at limit 10");
   assert.deepEqual(
     first,
     oldest.map(({ id }) => id),
   );
   const claims = await Promise.all(Array.from({ length: 19 }, claim));
-  const ids = claims.flatMap(({ rows }) => rows[0].claim.sessions.map(({ id }) => id));
+  const ids = claims.flat();
   assert.equal(new Set([...first, ...ids]).size, 200);
 });
 
@@ -180,9 +181,8 @@ test("a fence that is not the caller's is refused, whoever writes", async () => 
   const { sql } = await start();
   const { rows } = await insert(sql, "ana@example.com", "phone");
   const holder = crypto.randomUUID();
-  const claim = await sql.query("select claim_session('ana@example.com', null, $1, 60, 0, 0) as claim", [holder]);
-  const { fence } = claim.rows[0].claim.session;
-  const finish = async (who, changed) => {
+  const { fence } = (await claimFor(sql, "ana@example.com", { p_holder: holder })).session;
+  const write = async (who, changed) => {
     const entry = {
       id: rows[0].id,
       fence,
@@ -194,17 +194,13 @@ test("a fence that is not the caller's is refused, whoever writes", async () => 
       tries: 1,
       ...changed,
     };
-    const answer = await sql.query("select finish_sessions($1, null, 'test', $2) as finish", [
-      who,
-      JSON.stringify([entry]),
-    ]);
-    return answer.rows[0].finish.results[0].result;
+    return (await finish(sql, who, [entry])).results[0].result;
   };
-  assert.equal(await finish(crypto.randomUUID()), "lost");
-  assert.equal(await finish(holder, { fence: fence - 1 }), "lost");
-  assert.equal(await finish(holder), "written");
-  assert.equal(await finish(holder), "already");
-  await assert.rejects(finish(holder, { kind: "guess" }), /lacks its id, its kind/);
+  assert.equal(await write(crypto.randomUUID()), "lost");
+  assert.equal(await write(holder, { fence: fence - 1 }), "lost");
+  assert.equal(await write(holder), "written");
+  assert.equal(await write(holder), "already");
+  await assert.rejects(write(holder, { kind: "guess" }), /lacks its id, its kind/);
   const { rows: after } = await sql.query("select refresh_count, aimharder_token from auth_sessions");
   assert.deepEqual(after, [{ refresh_count: 1, aimharder_token: "1|1|new" }]);
 });

@@ -134,6 +134,7 @@ pub struct Tally {
     /// Results that could not be written: their leases run out and the work is done again.
     pub unwritten: u32,
     /// What held the last claim back, if anything did.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
 }
 

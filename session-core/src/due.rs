@@ -29,6 +29,9 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// The shortest life of a session after its last sign of life that was seen.
 const SHORTEST_LIFE: Duration = Duration::from_mins(30);
 
+/// No try of a session that should still live comes later than this after the one before.
+const LONGEST_WAIT_WHILE_ALIVE: Duration = Duration::from_mins(5);
+
 /// When a failed session is tried again.
 struct Schedule {
     /// While it should still live: after this share of what is left of its life, so that the tries come closer. With
@@ -140,7 +143,7 @@ impl Schedule {
             return milliseconds(self.beyond.wait(failures_before, unit));
         }
         let share = life_left.mul_f64(self.share * (0.85 + 0.15 * clamp(unit)));
-        share.max(milliseconds(self.shortest))
+        share.clamp(milliseconds(self.shortest), LONGEST_WAIT_WHILE_ALIVE)
     }
 }
 

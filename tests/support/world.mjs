@@ -169,6 +169,19 @@ class World {
     return session;
   }
 
+  /** For tests with one fault after the other: upstream's trouble never keeps the next call from it. */
+  async neverSpareUpstream() {
+    await this.sql.query(`
+      create function be_patient() returns trigger language plpgsql as $$
+      begin
+        new.breaker := 'closed';
+        new.paused_until := '-infinity';
+        new.suspects := '{}';
+        return new;
+      end $$;
+      create trigger be_patient before update on refresh_upstreams for each row execute function be_patient()`);
+  }
+
   /** Inserts a row for a session of the stand-in; answers its id. */
   async store(session, { email, ...row }) {
     const columns = {

@@ -166,6 +166,7 @@ class Site {
   #offset = 0;
   #defaults;
   #inFlight = 0;
+  #byCookie = new Map();
 
   constructor({
     seed = "aimharder",
@@ -211,6 +212,7 @@ class Site {
   createSession(options = {}) {
     const session = new Session(this, { userId: 70_000 + this.sessions.length, ...this.#defaults, ...options });
     this.sessions.push(session);
+    this.#byCookie.set(session.cookie("amhrdrauth"), session);
     return session;
   }
 
@@ -254,7 +256,7 @@ class Site {
     const cookies = Object.fromEntries(
       header.split("; ").map((pair) => [pair.split("=", 1)[0], pair.slice(pair.indexOf("=") + 1)]),
     );
-    const found = this.sessions.find((session) => session.cookie("amhrdrauth") === cookies.amhrdrauth);
+    const found = this.#byCookie.get(cookies.amhrdrauth);
     if (found) found.enter(exchange);
     exchange.session = found;
     exchange.record.userId = found?.userId;

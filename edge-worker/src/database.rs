@@ -220,6 +220,9 @@ pub(crate) struct Outlook {
 pub(crate) struct Finish {
     pub(crate) now: Timestamp,
     pub(crate) results: Vec<FinishResult>,
+    /// What holds all further calls back, if anything does.
+    #[serde(default)]
+    pub(crate) held: Option<Held>,
 }
 
 /// What became of one entry.

@@ -207,13 +207,14 @@ impl<'a> Driver<'a> {
                 Ok(finish) => {
                     let fates: Vec<_> = finish.results.iter().map(|result| result.result).collect();
                     self.note_unwritten(&entries, &fates);
+                    let held = finish.held;
                     self.keep_told(&entries, finish.results);
                     let written = fates.into_iter().map(|fate| match fate {
                         Fate::Written | Fate::Already => Written::Kept,
                         Fate::Lost => Written::Superseded,
                         Fate::Refused | Fate::Locked => Written::Refused,
                     });
-                    batch.finished(entries.into_iter().zip(written), calls, now());
+                    batch.finished(entries.into_iter().zip(written), calls, held, now());
                 }
                 Err(error) => {
                     log::unwritten(entries.iter().map(FinishEntry::id), error);

@@ -25,7 +25,6 @@ const RETRY_AFTER_SECONDS: u32 = 30;
 /// What a message says: come and claim. Lost, doubled or late it does no harm, since what is due and who is at it are
 /// rows of the database.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Wake {
     /// Which kind of message it is.
     wake: WakeKind,

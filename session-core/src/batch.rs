@@ -25,6 +25,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// upstream hands out could be lost.
 const UNWRITTEN_BOUND: Duration = Duration::from_secs(3);
 
+/// So many unwritten answers of an upstream in trouble are told at once: the database may stop everybody.
+const TROUBLES_TO_TELL: u32 = 5;
+
 /// For what holds claims back longer than this no run waits: the next tick looks again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -149,6 +152,8 @@ pub struct Batch {
     refreshing: u32,
     claiming: bool,
     finishing: bool,
+    /// Unwritten answers that show upstream in trouble.
+    troubles: u32,
     /// Refreshes that may be under way at once, as the last claim said.
     granted: u32,
     /// No claim before this.
@@ -186,6 +191,7 @@ impl Batch {
             refreshing: 0,
             claiming: false,
             finishing: false,
+            troubles: 0,
             granted: 0,
             claim_at: Timestamp::from_millis(i64::MIN),
             supply: Supply::More,
@@ -273,17 +279,26 @@ impl Batch {
         self.calls_left = self
             .calls_left
             .saturating_add(CALLS_PER_REFRESH.saturating_sub(calls));
+        if entry.outcome().is_some_and(OutcomeCode::is_trouble) {
+            self.troubles = self.troubles.saturating_add(1);
+        }
         self.keep_for_writing(entry, now);
     }
 
-    /// A finish was answered, having taken `calls` calls.
+    /// A finish was answered, having taken `calls` calls. With `held`, upstream is in such trouble that what is claimed
+    /// is given back.
     pub fn finished(
         &mut self,
         results: impl IntoIterator<Item = (FinishEntry, Written)>,
         calls: u32,
+        held: Option<Held>,
         now: Timestamp,
     ) {
         self.finish_ended(calls, now);
+        if held.is_some() {
+            self.tally.held = held;
+            self.supply = Supply::Halted;
+        }
         let mut all_refused = true;
         for (entry, written) in results {
             all_refused &= written == Written::Refused;
@@ -364,7 +379,8 @@ impl Batch {
     fn should_finish(&self, now: Timestamp) -> bool {
         let waited = self
             .unwritten_since
-            .is_some_and(|since| now.since(since) >= LINGER);
+            .is_some_and(|since| now.since(since) >= LINGER)
+            || self.troubles >= TROUBLES_TO_TELL;
         let last = self.queue.is_empty() && self.refreshing == 0 && !self.claiming;
         !self.finishing && !self.unwritten.is_empty() && (waited || last)
     }
@@ -403,6 +419,7 @@ impl Batch {
 
     fn finish(&mut self) -> Step {
         self.finishing = true;
+        self.troubles = 0;
         let calls = self.calls_left.max(1);
         self.calls_left = self.calls_left.saturating_sub(1);
         Step::Finish {
@@ -536,6 +553,17 @@ mod tests {
             outcome,
             cookies: None,
             status: Some(200),
+            tries: 1,
+            duration: Duration::ZERO,
+        };
+        FinishEntry::attempted(row, attempt, Duration::from_mins(20), 0.5)
+    }
+
+    fn failed(row: &ClaimedRow) -> FinishEntry {
+        let attempt = Attempt {
+            outcome: Outcome::Unreachable,
+            cookies: None,
+            status: None,
             tries: 1,
             duration: Duration::ZERO,
         };
@@ -718,7 +746,12 @@ mod tests {
                     for entry in entries.iter().filter(|entry| entry.kind() == Kind::Refreshed) {
                         assert!(self.written.insert(entry.id().to_owned()), "written twice");
                     }
-                    batch.finished(entries.into_iter().map(|entry| (entry, Written::Kept)), 1, now);
+                    batch.finished(
+                        entries.into_iter().map(|entry| (entry, Written::Kept)),
+                        1,
+                        None,
+                        now,
+                    );
                 }
             }
         }
@@ -787,6 +820,48 @@ mod tests {
     }
 
     #[test]
+    fn trouble_is_told_at_once_and_what_is_left_is_given_back() {
+        let now = Timestamp::from_millis(0);
+        let rows = (0..12).map(|id| row(id, 0)).collect();
+        let claimed = Claimed {
+            rows,
+            width: 6,
+            held: None,
+        };
+        let mut batch = Batch::of(claimed, Duration::from_mins(1), now, now, LIMITS);
+        for _ in 0..6 {
+            let Step::Refresh(row) = batch.next(now) else {
+                panic!("six at once")
+            };
+            batch.answered(failed(&row), 1, now);
+            if batch.troubles == 5 {
+                break;
+            }
+        }
+        let Step::Finish { entries, .. } = batch.next(now) else {
+            panic!("not told")
+        };
+        let results = entries.into_iter().map(|entry| (entry, Written::Kept));
+        batch.finished(results, 1, Some(Held::Breaker), now);
+        let Step::Finish { entries, .. } = batch.next(now) else {
+            panic!("not given back")
+        };
+        assert_eq!(entries.len(), 7);
+        batch.finished(
+            entries.into_iter().map(|entry| (entry, Written::Kept)),
+            1,
+            None,
+            now,
+        );
+        assert!(matches!(batch.next(now), Step::Done));
+        let tally = batch.into_tally();
+        assert_eq!(
+            (tally.failed, tally.released, tally.held),
+            (5, 7, Some(Held::Breaker))
+        );
+    }
+
+    #[test]
     fn sessions_claimed_elsewhere_are_worked_through_and_no_others() {
         let now = Timestamp::from_millis(0);
         let claimed = Claimed {
@@ -803,7 +878,12 @@ mod tests {
         let Step::Finish { entries, .. } = batch.next(now) else {
             panic!("nothing to write")
         };
-        batch.finished(entries.into_iter().map(|entry| (entry, Written::Kept)), 1, now);
+        batch.finished(
+            entries.into_iter().map(|entry| (entry, Written::Kept)),
+            1,
+            None,
+            now,
+        );
         assert!(matches!(batch.next(now), Step::Done));
     }
 

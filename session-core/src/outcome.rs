@@ -83,6 +83,16 @@ impl OutcomeCode {
         }
     }
 
+    /// Whether this answer, or the want of one, shows upstream in trouble or unwilling to serve us.
+    pub const fn is_trouble(self) -> bool {
+        match self {
+            Self::Throttled | Self::Refused | Self::UpstreamFault | Self::Unreachable | Self::TimedOut => {
+                true
+            }
+            Self::Refreshed | Self::Expired | Self::Unrecognised | Self::Unusable => false,
+        }
+    }
+
     /// Whether this failure may be the session's own doing: such ones exhaust it, an outage's never do.
     pub const fn is_own(self) -> bool {
         match self {

@@ -747,11 +747,11 @@ end
 $$;
 
 -- Takes account of what upstream answered: paces, pauses, opens and closes the breaker. p_answered holds the entries
--- that were written just now. Its own lock, waited for last; who can't have it leaves the account as it is, since a token
--- is worth more.
+-- that were written just now. Answers what holds all further calls back, if anything does. Its own lock, waited for last;
+-- who can't have it leaves the account as it is, since a token is worth more.
 create or replace function public.note_answers(
   p_upstream text, p_holder uuid, p_done boolean, p_answered jsonb, p_moment timestamptz
-) returns void
+) returns text
 language plpgsql
 set search_path = ''
 as $$
@@ -779,7 +779,7 @@ begin
     delete from public.refresh_slots slot where slot.holder = p_holder;
   end if;
   if told.answers = 0 then
-    return;
+    return null;
   end if;
   rate_now := public.current_rate(up, policy, p_moment);
 
@@ -848,9 +848,10 @@ begin
       faults_before = up.faults_before, throttles_before = up.throttles_before, throttled = up.throttled,
       suspects = up.suspects
   where target.upstream = p_upstream;
+  return case when up.paused_until > p_moment then 'paused' when up.breaker = 'open' then 'breaker' end;
 exception
   when lock_not_available then
-    return;
+    return null;
 end
 $$;
 
@@ -878,6 +879,7 @@ drop function if exists public.finish_sessions(uuid, uuid, text, jsonb);
 -- p_results: [{"id", "fence", "kind": "refreshed" | "failed" | "expired" | "released", "outcome", "own": whether the
 -- failure may be the session's own, "token", "cookies", "fingerprint", "nextInSeconds", "retryAfterSeconds",
 -- "upstreamStatus", "durationMs", "tries"}, …], each session once. p_done: the holder makes no further calls.
+-- `held` in the answer: what is claimed and not presented yet had better be given back.
 create or replace function public.finish_sessions(
   p_holder uuid, p_run_id uuid, p_trigger text, p_results jsonb, p_upstream text, p_done boolean
 ) returns jsonb
@@ -888,6 +890,7 @@ declare
   moment timestamptz := public.keepalive_now();
   exhaust_after integer;
   answers jsonb;
+  held text;
   numbered record;
 begin
   if exists (
@@ -932,13 +935,13 @@ begin
     from jsonb_array_elements(answers) as told (answer);
   end if;
 
-  perform public.note_answers(p_upstream, p_holder, p_done, (
+  held := public.note_answers(p_upstream, p_holder, p_done, (
     select coalesce(jsonb_agg(element.entry), '[]')
     from jsonb_array_elements(p_results) with ordinality as element (entry, position)
     join jsonb_array_elements(answers) with ordinality as told (answer, position) using (position)
     where told.answer ->> 'result' = 'written' and element.entry ->> 'kind' <> 'released'
   ), moment);
-  return jsonb_build_object('now', public.to_millis(moment), 'results', answers);
+  return jsonb_build_object('now', public.to_millis(moment), 'results', answers, 'held', held);
 end
 $$;
 

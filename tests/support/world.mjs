@@ -22,9 +22,10 @@ export const INTERNAL_KEY = "test-internal-key-0123456789";
 
 /** The Worker as wrangler.toml describes it, in workerd. */
 class Worker {
-  constructor(settings, logs) {
+  constructor(settings, logs, { queue = true } = {}) {
     this.settings = settings;
     this.logs = logs;
+    this.without = queue ? {} : { queueProducers: undefined, queueConsumers: undefined };
   }
 
   async start() {
@@ -36,6 +37,7 @@ class Worker {
     this.miniflare = new Miniflare(
       convertV4MiniflareOptions({
         ...fromToml,
+        ...this.without,
         rootPath: BUILD,
         modules,
         // Not those of wrangler's options: a developer's .dev.vars is among them.
@@ -80,6 +82,18 @@ class Worker {
   async tick() {
     const worker = await this.miniflare.getWorker();
     return worker.scheduled({ cron: "* * * * *" });
+  }
+
+  /** What the queue does: one invocation for these bodies. Answers what became of each message, by its number. */
+  async deliver(...bodies) {
+    const worker = await this.miniflare.getWorker();
+    const messages = bodies.map((body, index) => ({
+      id: String(index),
+      timestamp: new Date(),
+      attempts: 1,
+      ...(body instanceof Uint8Array ? { serializedBody: body } : { body }),
+    }));
+    return worker.queue("aimharder-keepalive-wake", messages);
   }
 
   batch(json = {}, key = INTERNAL_KEY) {
@@ -136,8 +150,8 @@ class World {
   }
 
   /** A further Worker, with other settings; one set to undefined is left out. */
-  async startWorker(changed = {}) {
-    const worker = await new Worker(this.settings(changed), this.logs).start();
+  async startWorker(changed = {}, options = {}) {
+    const worker = await new Worker(this.settings(changed), this.logs, options).start();
     this.#extra.push(worker);
     return worker;
   }
@@ -167,6 +181,34 @@ class World {
     session.id = await this.store(session, { email, ...row });
     if (due) await this.set(session, { next_refresh_at: new Date(Date.now() - 60_000) });
     return session;
+  }
+
+  /** As many sessions of as many users, due for longer or shorter. */
+  async signInMany(count, options = {}) {
+    const sessions = Array.from({ length: count }, () => this.site.createSession(options));
+    const rows = sessions.map((session, index) => ({
+      user_email: `user${index}@example.com`,
+      aimharder_token: session.token,
+      aimharder_cookies: session.cookies,
+      fingerprint: session.fingerprint,
+      next_refresh_at: new Date(Date.now() - 60_000 - index),
+    }));
+    const names = Object.keys(rows[0]);
+    const stored = await this.sql.query(
+      `insert into auth_sessions (${names}) select ${names} from json_populate_recordset(null::auth_sessions, $1)
+       returning id, user_email`,
+      [JSON.stringify(rows)],
+    );
+    const ids = new Map(stored.rows.map((row) => [row.user_email, row.id]));
+    for (const [index, session] of sessions.entries()) session.id = ids.get(`user${index}@example.com`);
+    return sessions;
+  }
+
+  /** The sessions among these whose row is not what upstream would accept now. */
+  async outOfStep(sessions) {
+    const { rows } = await this.sql.query("select id, aimharder_token from auth_sessions");
+    const tokens = new Map(rows.map((row) => [row.id, row.aimharder_token]));
+    return sessions.filter((session) => !session.alive || !session.accepts(tokens.get(session.id)));
   }
 
   /** For tests with one fault after the other: upstream's trouble never keeps the next call from it. */

@@ -72,7 +72,7 @@ class Session {
 
   nextAnswer() {
     const fault = this.#fault;
-    if (!fault) return { name: "refreshed" };
+    if (!fault) return this.#site.mishap() ?? { name: "refreshed" };
     fault.times -= 1;
     if (fault.times <= 0) this.#fault = undefined;
     return fault;
@@ -167,6 +167,7 @@ class Site {
   #defaults;
   #inFlight = 0;
   #byCookie = new Map();
+  #badDay;
 
   constructor({
     seed = "aimharder",
@@ -206,6 +207,20 @@ class Site {
     this.#count += 1;
     const digest = createHash("sha512").update(`${this.#seed} ${purpose} ${this.#count}`).digest(encoding);
     return digest.replace(/[-_]/g, "x").slice(0, length);
+  }
+
+  /** Has this share of all calls answered by one of these, until told otherwise: an upstream on a bad day. */
+  badDay(share, names) {
+    this.#badDay = share ? { share, names } : undefined;
+  }
+
+  /** What befalls the next call on such a day, if anything. */
+  mishap() {
+    if (!this.#badDay) return undefined;
+    const draw = (purpose) => Number.parseInt(this.random(purpose, 8, "hex"), 16) / 2 ** 32;
+    if (draw("mishap") >= this.#badDay.share) return undefined;
+    const { names } = this.#badDay;
+    return { name: names[Math.floor(draw("which") * names.length)], options: {} };
   }
 
   /** What a login makes. The same user can have several. */
@@ -313,11 +328,11 @@ export async function startAimharder({ port = 0, ...options } = {}) {
   });
   // workerd keeps its connections open for longer than Node's five seconds, and would meet closed ones.
   server.keepAliveTimeout = 120_000;
-  await new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
-  });
-  site.url = `http://127.0.0.1:${server.address().port}`;
+  const listen = (on) =>
+    new Promise((resolve, reject) => server.once("error", reject).listen(on, "127.0.0.1", resolve));
+  await listen(port);
+  const own = server.address().port;
+  site.url = `http://127.0.0.1:${own}`;
   site.refreshUrl = `${site.url}/setrefresh`;
   site.updateUrl = `${site.url}/api/tokenUpdate`;
   site.close = () =>
@@ -325,6 +340,8 @@ export async function startAimharder({ port = 0, ...options } = {}) {
       server.close(resolve);
       server.closeAllConnections();
     });
+  /** After `close()`: there again, at the same address and with the same sessions. */
+  site.comeBack = () => listen(own);
   return site;
 }
 

@@ -2,6 +2,7 @@
 // for aimharder.com.
 
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -98,6 +99,15 @@ class Worker {
 
   batch(json = {}, key = INTERNAL_KEY) {
     return this.call("/api/internal/refresh-sessions", { method: "POST", json, headers: { "x-api-key": key } });
+  }
+
+  /** What workerd has used of the processors: of all that this process started. */
+  cpuSeconds() {
+    const ticks = childrenNamed("workerd").map(({ pid }) => {
+      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+      return Number(fields[11]) + Number(fields[12]);
+    });
+    return ticks.reduce((sum, one) => sum + one, 0) / 100;
   }
 
   /** Ends workerd as a crash would. Miniflare starts it anew. */

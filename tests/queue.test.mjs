@@ -9,13 +9,14 @@ let world;
 let free;
 before(async () => {
   world = await startWorld({ site: { latencyMs: 20 } });
-  // The free plan's bound.
-  free = await world.startWorker({ SUBREQUEST_LIMIT: "50" });
+  // The free plan's bound on fetches alone.
+  free = await world.startWorker(FREE);
 });
 beforeEach(() => world.reset());
 afterEach(() => world.check());
 after(() => world?.stop());
 
+const FREE = { SUBREQUEST_LIMIT: "50", REFRESH_SESSIONS_PER_RUN: "1000" };
 const WIDE = { timeout: 60_000 };
 const WAKE = { wake: "claim" };
 const calls = (name) => world.supabase.gateway.calls.filter((call) => call.path.endsWith(`/${name}`));
@@ -51,6 +52,15 @@ test(
   },
 );
 
+test("on the free plan a run stays within its processor time, and helpers do the rest", WIDE, async () => {
+  const worker = await world.startWorker({ SUBREQUEST_LIMIT: "50" });
+  const sessions = await world.signInMany(50);
+  await worker.tick();
+  await world.until(() => triggers().length === 5, "four helpers were to be woken");
+  assert.deepEqual(presented(sessions), [1]);
+  assert.ok(world.events("run").every((run) => run.summary.claimed <= 12));
+});
+
 test("what one Worker can do wakes nobody", async () => {
   await world.signInMany(20);
   await free.tick();
@@ -64,8 +74,8 @@ test(
   WIDE,
   async () => {
     const alone = {
-      "no binding": await world.startWorker({ SUBREQUEST_LIMIT: "50" }, { queue: false }),
-      "told so": await world.startWorker({ SUBREQUEST_LIMIT: "50", REFRESH_QUEUE_ENABLED: "false" }),
+      "no binding": await world.startWorker(FREE, { queue: false }),
+      "told so": await world.startWorker({ ...FREE, REFRESH_QUEUE_ENABLED: "false" }),
     };
     for (const [name, worker] of Object.entries(alone)) {
       await world.reset();
@@ -85,7 +95,7 @@ test(
 
 test("a message that is lost costs a minute at the most: the next tick wakes again", WIDE, async () => {
   const sessions = await world.signInMany(90);
-  const lossy = await world.startWorker({ SUBREQUEST_LIMIT: "50", REFRESH_QUEUE_ENABLED: "false" });
+  const lossy = await world.startWorker({ ...FREE, REFRESH_QUEUE_ENABLED: "false" });
   await lossy.tick();
   assert.ok((await world.logged("run"))[0].summary.remaining > 0);
   await free.tick();
@@ -166,7 +176,7 @@ test("no user with many sessions keeps another waiting", WIDE, async () => {
     "update auth_sessions set next_refresh_at = now() - interval '1 second' where user_email <> $1",
     ["many@example.com"],
   );
-  const alone = await world.startWorker({ SUBREQUEST_LIMIT: "50", REFRESH_QUEUE_ENABLED: "false" });
+  const alone = await world.startWorker({ ...FREE, REFRESH_QUEUE_ENABLED: "false" });
   await alone.tick();
   assert.deepEqual(presented(few), [1], "the others are served in the first tick");
   const served = many.filter((session) => session.calls.length > 0).length;

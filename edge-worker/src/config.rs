@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) timeout: Duration,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) subrequest_limit: u32,
+    pub(crate) sessions_per_run: u32,
     pub(crate) history_days: u32,
     pub(crate) max_in_flight: u32,
     pub(crate) calls_per_second: u32,
@@ -64,6 +65,12 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// Cloudflare's free plan allows an invocation so many fetches.
+const FREE_PLAN_SUBREQUESTS: u32 = 50;
+
+/// And 10 ms of processor time: a session takes less than 0.7 ms of it (docs/SCALE.md).
+const FREE_PLAN_SESSIONS: u32 = 12;
 
 static CONFIG: OnceLock<Result<Config, ConfigError>> = OnceLock::new();
 
@@ -111,6 +118,9 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
     let timeout = reader.number("REFRESH_TIMEOUT_SECONDS", 10, 1, 20);
     let allowed_origins = reader.origins("ALLOWED_ORIGINS");
     let subrequest_limit = reader.number("SUBREQUEST_LIMIT", 50, 20, 10_000);
+    let on_free_plan = subrequest_limit <= FREE_PLAN_SUBREQUESTS;
+    let usual = if on_free_plan { FREE_PLAN_SESSIONS } else { 10_000 };
+    let sessions_per_run = reader.number("REFRESH_SESSIONS_PER_RUN", usual, 1, 10_000);
     let history_days = reader.number("HISTORY_RETENTION_DAYS", 30, 1, 3_650);
     let max_in_flight = reader.number("UPSTREAM_MAX_IN_FLIGHT", 24, 1, 100_000);
     let calls_per_second = reader.number("UPSTREAM_CALLS_PER_SECOND", 20, 1, 100_000);
@@ -140,6 +150,7 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
             timeout: Duration::from_secs(timeout.into()),
             allowed_origins,
             subrequest_limit,
+            sessions_per_run,
             history_days,
             max_in_flight,
             calls_per_second,
@@ -385,6 +396,7 @@ mod tests {
             ("ALLOWED_ORIGINS", "https://app.example.com/"),
             ("SUBREQUEST_LIMIT", "5"),
             ("UPSTREAM_MAX_IN_FLIGHT", "0"),
+            ("REFRESH_SESSIONS_PER_RUN", "0"),
             ("UPSTREAM_CALLS_PER_SECOND", "0.5"),
             ("REFRESH_EXHAUST_AFTER", "2"),
             ("REFRESH_QUEUE_ENABLED", "sometimes"),
@@ -400,6 +412,12 @@ mod tests {
             let config = with(&[("REFRESH_METHOD", text)]).unwrap();
             assert_eq!(config.refresh_method, RefreshMethod::TokenUpdate, "{text}");
         }
+    }
+
+    #[test]
+    fn the_free_plans_runs_are_short_and_the_paid_ones_long() {
+        let sessions = |limit| with(&[("SUBREQUEST_LIMIT", limit)]).unwrap().sessions_per_run;
+        assert_eq!((sessions("50"), sessions("1000")), (12, 10_000));
     }
 
     #[test]

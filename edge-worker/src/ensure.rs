@@ -214,6 +214,7 @@ impl Round<'_> {
             batch_size: 1,
             width: WIDTH,
             calls: self.calls,
+            sessions: u32::MAX,
             deadline: self.deadline,
             timeout: self.config.timeout,
         };

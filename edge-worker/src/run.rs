@@ -62,6 +62,7 @@ pub(crate) async fn run(
         batch_size,
         width: WIDTH,
         calls,
+        sessions: config.sessions_per_run,
         deadline: started.after(START_FOR),
         timeout: config.timeout,
     };

@@ -48,6 +48,7 @@ pub(crate) async fn tick(config: &Config, env: &Env) {
 async fn look_and_wake(config: &Config, queue: Option<&Queue>) -> u32 {
     let mut capacity = Capacity {
         calls: config.subrequest_limit,
+        sessions: config.sessions_per_run,
         width: WIDTH,
         time: START_FOR,
         in_flight: config.max_in_flight,

@@ -51,6 +51,8 @@ pub struct Limits {
     pub width: u32,
     /// Fetches in all.
     pub calls: u32,
+    /// Sessions in all: what the platform's bound on processor time allows, which a Worker can't measure.
+    pub sessions: u32,
     /// No refresh starts after this.
     pub deadline: Timestamp,
     /// The bound on one attempt.
@@ -391,7 +393,11 @@ impl Batch {
 
     fn wants_more(&self) -> bool {
         let low = u32::try_from(self.queue.len()).unwrap_or(u32::MAX) < self.limits.width;
-        self.supply == Supply::More && !self.claiming && low
+        self.supply == Supply::More && !self.claiming && low && self.sessions_left() > 0
+    }
+
+    const fn sessions_left(&self) -> u32 {
+        self.limits.sessions.saturating_sub(self.tally.claimed)
     }
 
     fn finish_ended(&mut self, calls: u32, now: Timestamp) {
@@ -405,7 +411,7 @@ impl Batch {
         self.claiming = true;
         self.calls_left = self.calls_left.saturating_sub(1);
         let spare = self.calls_left.saturating_sub(CALLS_TO_WRITE);
-        let limit = self.limits.batch_size.min(spare).max(1);
+        let limit = self.limits.batch_size.min(spare).min(self.sessions_left()).max(1);
         // The new ones wait behind those in the queue and under way: twice the width at most.
         let ahead = self.limits.width.saturating_mul(2);
         let lease = due::lease(
@@ -530,6 +536,7 @@ mod tests {
         batch_size: 10,
         width: 6,
         calls: 1_000,
+        sessions: u32::MAX,
         deadline: Timestamp::from_millis(50_000),
         timeout: Duration::from_secs(10),
     };
@@ -953,6 +960,16 @@ mod tests {
             tally.refreshed
         );
         assert_eq!(tally.refreshed + tally.released, tally.claimed);
+    }
+
+    #[test]
+    fn no_more_sessions_are_claimed_than_the_platforms_processor_time_allows() {
+        let mut world = World::new(500, |_| 50);
+        let tally = world.run(Limits {
+            sessions: 25,
+            ..LIMITS
+        });
+        assert_eq!((tally.claimed, tally.refreshed), (25, 25));
     }
 
     proptest! {

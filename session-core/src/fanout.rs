@@ -13,6 +13,8 @@ const CALLS_THAT_PRESENT: f64 = 0.6;
 pub struct Capacity {
     /// Fetches of one run.
     pub calls: u32,
+    /// Sessions of one run, by the platform's bound on processor time.
+    pub sessions: u32,
     /// Sessions presented at once by one run.
     pub width: u32,
     /// How long a run starts refreshes.
@@ -45,7 +47,7 @@ impl Capacity {
     fn each(&self) -> f64 {
         let by_calls = f64::from(self.calls) * CALLS_THAT_PRESENT;
         let by_time = f64::from(self.width) * self.time.as_secs_f64() / TYPICAL_CALL.as_secs_f64();
-        by_calls.min(by_time).max(1.0)
+        by_calls.min(by_time).min(self.sessions.into()).max(1.0)
     }
 }
 
@@ -64,6 +66,7 @@ mod tests {
 
     const PAID: Capacity = Capacity {
         calls: 10_000,
+        sessions: 10_000,
         width: 6,
         time: Duration::from_secs(45),
         in_flight: 1_000,
@@ -108,6 +111,7 @@ mod tests {
 
     #[test]
     fn the_free_plans_runs_are_short() {
+        assert_eq!(Capacity { sessions: 12, ..PAID }.helpers(100), 8);
         let free = Capacity { calls: 50, ..PAID };
         assert_eq!((free.helpers(30), free.helpers(31), free.helpers(300)), (0, 1, 9));
     }

@@ -25,7 +25,10 @@ export async function seed(sql, site) {
       [email, session.token, JSON.stringify(session.cookies), session.fingerprint],
     );
     await sql.query(
-      "update auth_sessions set next_refresh_at = now(), auto_refresh_enabled = $2 where user_email = $1",
+      // As due as after a usual interval: how soon a failure is tried again depends on it.
+      `update auth_sessions
+       set next_refresh_at = now(), signed_in_at = now() - interval '17 minutes', auto_refresh_enabled = $2
+       where user_email = $1`,
       [email, !byBrowser],
     );
   }

@@ -107,6 +107,16 @@ test("an upstream that is down is left alone, tried with one probe, and comes ba
   assert.deepEqual(await world.outOfStep(sessions), []);
 });
 
+test("a Retry-After of an upstream that is down is heeded by all", async () => {
+  const sessions = await world.signInMany(8);
+  for (const session of sessions) session.fail("unavailable", { retryAfter: 400 });
+  await world.worker.batch();
+  const { breaker, breaker_until: until } = await upstream();
+  assert.equal(breaker, "open");
+  assert.ok(until - Date.now() > 390_000);
+  assert.ok((await world.worker.batch()).body.held === "breaker");
+});
+
 test("a probe whose Worker died is followed by another", WIDE, async () => {
   await world.signInMany(3);
   const host = new URL(world.site.url).host;

@@ -768,6 +768,7 @@ begin
     count(*) filter (where entry.outcome = 'refreshed') as renewed,
     coalesce(sum(entry.tries - 1) filter (where entry.tries > 1), 0) as repetitions,
     max(entry."retryAfterSeconds") filter (where entry.outcome = 'throttled') as retry_after,
+    max(entry."retryAfterSeconds") filter (where entry.outcome = 'upstream_fault') as fault_retry_after,
     array_agg(entry.id order by entry.id) filter (where entry.outcome = 'throttled') as throttled,
     array_agg(entry.id order by entry.id) filter (where entry.outcome in ('refused', 'unrecognised')) as odd
   into told
@@ -835,9 +836,10 @@ begin
   elsif up.breaker = 'half_open' or (up.breaker = 'closed' and up.answers + up.answers_before >= 5
       and 2 * (up.faults + up.faults_before) >= up.answers + up.answers_before and told.faults > 0) then
     up.breaker := 'open';
-    -- 15 seconds, doubled each time, two minutes at the most; jittered.
-    up.breaker_until := p_moment + public.seconds(
-      least(15 * 2 ^ least(up.openings, 4), 120) * (0.75 + 0.5 * public.keepalive_unit()));
+    -- 15 seconds, doubled each time, two minutes at the most; jittered, and not before the time that upstream named.
+    up.breaker_until := p_moment + public.seconds(greatest(
+      least(15 * 2 ^ least(up.openings, 4), 120) * (0.75 + 0.5 * public.keepalive_unit()),
+      least(coalesce(told.fault_retry_after, 0), 3600)));
     up.openings := up.openings + 1;
   end if;
 

@@ -294,19 +294,23 @@ declare
   share integer := greatest(1, p_limit / 4);
   look integer := p_limit * 4;
   crowding text[] := '{}';
-  newly text[];
-  seen uuid[];
-  candidates uuid[] := '{}';
+  seen record;
+  -- The candidates, side by side.
+  ids uuid[] := '{}';
+  emails text[] := '{}';
+  due_times timestamptz[] := '{}';
   picked uuid[];
 begin
   -- Users whose sessions fill what is looked at are looked past, so that those behind them are seen.
   for turn in 1..4 loop
-    select array_agg(counted.id), array_agg(distinct counted.user_email) filter (where counted.of_user > share)
-    into seen, newly
+    select array_agg(counted.id) as ids, array_agg(counted.user_email) as emails,
+      array_agg(counted.next_refresh_at) as due_times,
+      array_agg(distinct counted.user_email) filter (where counted.of_user > share) as newly
+    into seen
     from (
-      select oldest.id, oldest.user_email, count(*) over (partition by oldest.user_email) as of_user
+      select oldest.*, count(*) over (partition by oldest.user_email) as of_user
       from (
-        select session.id, coalesce(session.user_email, '') as user_email
+        select session.id, coalesce(session.user_email, '') as user_email, session.next_refresh_at
         from public.auth_sessions session
         where session.refresh_state = 'active'
           and session.auto_refresh_enabled
@@ -317,19 +321,24 @@ begin
         limit look
       ) oldest
     ) counted;
-    candidates := candidates || seen;
-    exit when coalesce(cardinality(seen), 0) < look or newly is null;
-    crowding := crowding || newly;
+    ids := ids || seen.ids;
+    emails := emails || seen.emails;
+    due_times := due_times || seen.due_times;
+    exit when coalesce(cardinality(seen.ids), 0) < look or seen.newly is null;
+    crowding := crowding || seen.newly;
   end loop;
 
   select array_agg(chosen.id order by chosen.place) into picked
   from (
-    select ranked.id, row_number() over (order by ranked.nth > share, ranked.next_refresh_at, ranked.id) as place
+    select ranked.id, row_number() over (order by ranked.nth > share, ranked.due_at, ranked.id) as place
     from (
-      select session.id, session.next_refresh_at, row_number() over (
-        partition by coalesce(session.user_email, '') order by session.next_refresh_at, session.id) as nth
-      from public.auth_sessions session
-      where session.id = any (candidates)
+      select candidate.id, candidate.due_at, row_number() over (
+        partition by candidate.user_email order by candidate.due_at, candidate.id) as nth
+      -- Who doesn't crowd is seen in each turn.
+      from (
+        select distinct every.id, every.user_email, every.due_at
+        from unnest(ids, emails, due_times) as every (id, user_email, due_at)
+      ) candidate
     ) ranked
     order by place
     limit p_limit

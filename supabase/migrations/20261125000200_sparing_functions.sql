@@ -89,9 +89,6 @@ begin
     end if;
     return new;
   end if;
-  if coalesce(current_setting('keepalive.finishing', true), '') = 'on' then
-    return new;
-  end if;
   new.refresh_state := 'active';
   new.last_refresh_error := null;
   new.consecutive_failures := 0;
@@ -105,6 +102,17 @@ begin
   return new;
 end
 $$;
+
+-- What finish_sessions writes is no sign-in: told here, since a call of the function for each row costs more than the row.
+create or replace trigger auth_sessions_note_sign_in
+  before update of aimharder_token, aimharder_cookies on public.auth_sessions
+  for each row
+  when (
+    (old.aimharder_token is distinct from new.aimharder_token
+      or old.aimharder_cookies is distinct from new.aimharder_cookies)
+    and coalesce(current_setting('keepalive.finishing', true), '') <> 'on'
+  )
+  execute function public.note_sign_in();
 
 -- Takes over what a Worker's settings say.
 create or replace function public.keep_policy(p_policy jsonb) returns public.refresh_policy

@@ -303,7 +303,8 @@ set search_path = ''
 as $$
 declare
   share integer := greatest(1, p_limit / 4);
-  look integer := p_limit * 4;
+  -- As a rule the oldest are from many users: one more shows that nobody is tied with the last.
+  look integer := p_limit + 1;
   crowding text[] := '{}';
   seen record;
   -- The candidates, side by side.
@@ -313,9 +314,10 @@ declare
   picked uuid[];
 begin
   -- Users whose sessions fill what is looked at are looked past, so that those behind them are seen.
-  for turn in 1..4 loop
-    select array_agg(counted.id) as ids, array_agg(counted.user_email) as emails,
-      array_agg(counted.next_refresh_at) as due_times,
+  for turn in 0..4 loop
+    select array_agg(counted.id order by counted.next_refresh_at) as ids,
+      array_agg(counted.user_email order by counted.next_refresh_at) as emails,
+      array_agg(counted.next_refresh_at order by counted.next_refresh_at) as due_times,
       array_agg(distinct counted.user_email) filter (where counted.of_user > share) as newly
     into seen
     from (
@@ -332,6 +334,11 @@ begin
         limit look
       ) oldest
     ) counted;
+    if turn = 0 and cardinality(seen.ids) = look
+        and (seen.newly is not null or seen.due_times[p_limit] = seen.due_times[look]) then
+      look := p_limit * 4;
+      continue;
+    end if;
     ids := ids || seen.ids;
     emails := emails || seen.emails;
     due_times := due_times || seen.due_times;

@@ -1,0 +1,92 @@
+// At a million rows: whether each function finds its way by the indexes, costs about what it costs at a thousand, and
+// leaves the tables as large as they are.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { startSupabase } from "../local/stack.mjs";
+import { Caller, createDatabase, fill, wear } from "./support/rows.mjs";
+
+const MILLION = 1_000_000;
+const THOUSAND = 1_000;
+/** From its sixth call on a connection PostgreSQL may keep a plan for all that follow. */
+const ROUNDS = 12;
+
+let supabase;
+before(async () => (supabase = await startSupabase()));
+after(() => supabase.stop());
+
+describe("a million sessions, a twentieth of them due, beside a thousand", () => {
+  let small;
+  let large;
+
+  before(async () => {
+    const thousand = await createDatabase(supabase, "thousand");
+    await fill(thousand, THOUSAND);
+    await fill(supabase.sql, MILLION);
+    small = await Caller.open(thousand);
+    large = await Caller.open(supabase.sql);
+    for (let round = 0; round < ROUNDS; round += 1) {
+      await small.round();
+      await large.round();
+    }
+  });
+  after(() => {
+    for (const caller of [small, large]) caller.close();
+  });
+
+  /** `counted`: what each call counts, here and there, where that is all that it does. */
+  const cases = [
+    ["claim_due_sessions"],
+    ["finish_sessions"],
+    ["claim_sessions"],
+    ["claim_session"],
+    ["session_status"],
+    ["outlook"],
+    ["due_sessions_count", { counted: [THOUSAND / 20, 10_001] }],
+    ["finish_run", { counted: [THOUSAND / 20, 10_001] }],
+  ];
+  for (const [name, { counted = [1, 1] } = {}] of cases) {
+    const unit = counted[1] > 1 ? " for each session that it counts" : "";
+    test(`${name} touches at most twice as many pages${unit}`, (t) => {
+      const ratio = (of) => large.median(name, of) / counted[1] / (small.median(name, of) / counted[0]);
+      t.diagnostic(`pages ${ratio("pages").toFixed(2)}-fold, time ${ratio("ms").toFixed(2)}-fold${unit}`);
+      assert.ok(ratio("pages") <= 2);
+    });
+  }
+
+  test("no plan of what ran reads the sessions or their history from end to end", async () => {
+    await large.lookInside();
+    await large.round();
+    const whole = large.plans.filter(({ Plan: plan }) =>
+      nodes(plan).some((node) => node["Node Type"] === "Seq Scan" && LARGE_TABLES.includes(node["Relation Name"])),
+    );
+    assert.deepEqual(
+      whole.map((plan) => plan["Query Text"]),
+      [],
+    );
+    const indexes = new Set(large.plans.flatMap(({ Plan: plan }) => nodes(plan).map((node) => node["Index Name"])));
+    for (const index of ["auth_sessions_due", "auth_sessions_pkey", "refresh_attempts_pkey"]) {
+      assert.ok(indexes.has(index), index);
+    }
+  });
+});
+
+const LARGE_TABLES = ["auth_sessions", "refresh_attempts"];
+
+function nodes(plan) {
+  return [plan, ...(plan.Plans ?? []).flatMap(nodes)];
+}
+
+test("twenty intervals leave table and indexes as large as they were", async (t) => {
+  const sql = await createDatabase(supabase, "worn");
+  await fill(sql, 2_000, { due: 2_000 });
+  // As autovacuum comes by the settings of 20261125000100: after a tenth of the rows.
+  const { claims, before: start, after: end } = await wear(sql, { rounds: 20, vacuumAfter: 2 });
+  await sql.end();
+  t.diagnostic(
+    `heap-only: ${claims.hot} of ${claims.updates} claims; pages before and after: ${JSON.stringify([start, end])}`,
+  );
+  assert.ok(claims.hot >= 0.95 * claims.updates, "a claim touches no index");
+  assert.ok(end.auth_sessions <= 1.1 * start.auth_sessions, "the table does not grow");
+  for (const [name, pages] of Object.entries(end)) assert.ok(pages <= 1.1 * start[name] + 4, name);
+});

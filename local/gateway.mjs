@@ -27,7 +27,14 @@ export async function startGateway({ port = 0, keys, target }) {
 async function serve(request, response, gateway, keys, target) {
   const body = await read(request).catch(() => undefined);
   if (body === undefined) return;
-  const call = { method: request.method, path: request.url, body, count: gateway.calls.length + 1, at: Date.now() };
+  const call = {
+    method: request.method,
+    path: request.url,
+    body,
+    count: gateway.calls.length + 1,
+    at: Date.now(),
+    bytes: 0,
+  };
   gateway.calls.push(call);
   response.on("close", () => Object.assign(call, { status: response.statusCode, ms: Date.now() - call.at }));
   const refusal = refuse(request, keys);
@@ -39,7 +46,15 @@ async function serve(request, response, gateway, keys, target) {
   if (fault?.location) response.setHeader("location", fault.location);
   if (fault?.json) return answerJson(response, fault.status, fault.json);
   if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
-  forward({ request, response, body, token: keys.get(request.headers.apikey), target, lose: fault?.loseResponse });
+  forward({
+    request,
+    response,
+    call,
+    body,
+    token: keys.get(request.headers.apikey),
+    target,
+    lose: fault?.loseResponse,
+  });
 }
 
 function refuse(request, keys) {
@@ -55,7 +70,7 @@ function refuse(request, keys) {
   return undefined;
 }
 
-function forward({ request, response, body, token, target, lose }) {
+function forward({ request, response, call, body, token, target, lose }) {
   const headers = { ...request.headers, "content-length": Buffer.byteLength(body) };
   delete headers.apikey;
   delete headers.host;
@@ -73,6 +88,7 @@ function forward({ request, response, body, token, target, lose }) {
       return;
     }
     response.writeHead(reply.statusCode, reply.headers);
+    reply.on("data", (chunk) => (call.bytes += chunk.length));
     reply.pipe(response);
   });
   onward.on("error", () => {

@@ -1,0 +1,124 @@
+// What one refresh costs, measured on the real parts: the built Worker in workerd, PostgREST, PostgreSQL.
+
+import { readFileSync } from "node:fs";
+import { processes } from "../../local/processes.mjs";
+import { Caller, createDatabase, fill } from "../../tests/support/rows.mjs";
+import { startWorld } from "../../tests/support/world.mjs";
+
+const SESSIONS = 3_000;
+const WARM = 300;
+const ROWS = 100_000;
+
+/** Linux counts a process' time on the CPU in hundredths of a second. */
+const TICK_MS = 10;
+
+/** Answers the figures that docs/scale-figures.json keeps. */
+export async function measure() {
+  const world = await startWorld({ settings: { REFRESH_BATCH_SIZE: "50" } });
+  try {
+    await refreshAll(world, WARM, 50);
+    const refreshed = await refreshAll(world, SESSIONS, 50);
+    const small = await refreshAll(world, WARM, 10);
+    return {
+      measuredOn: new Date().toISOString().slice(0, 10),
+      ...refreshed,
+      databaseCallsInBatchesOf10: small.databaseCallsInBatchesOf50,
+      sessionsInARunOf50Fetches: await sessionsInARun(world, "50"),
+      ...(await measureRows(world)),
+    };
+  } finally {
+    await world.stop();
+  }
+}
+
+/** Makes so many sessions due, lets a run refresh them, and answers what each of them cost. */
+async function refreshAll(world, count, batchSize) {
+  await world.reset();
+  for (let user = 0; user < count; user += 1) {
+    await world.signIn({ email: `user${user}@example.com`, due: true, fingerprint: `fingerprint-${user}` });
+  }
+  world.supabase.gateway.calls.length = 0;
+  const start = await counters(world);
+  const { body } = await world.worker.batch({ batchSize });
+  if (body.refreshed !== count) throw new Error(`only ${body.refreshed} of ${count} were refreshed`);
+  const end = await counters(world);
+  const each = (name) => round((end[name] - start[name]) / count);
+  const { calls } = world.supabase.gateway;
+  const sum = (of) => calls.reduce((total, call) => total + of(call), 0);
+  return {
+    workerCpuMs: each("workerd"),
+    databaseCpuMs: each("postgres"),
+    restCpuMs: each("postgrest"),
+    databaseCallsInBatchesOf50: round(calls.length / count, 4),
+    logBytes: Math.round(each("log")),
+    bytesFromDatabase: Math.round(sum((call) => call.bytes) / count),
+    bytesToDatabase: Math.round(sum((call) => call.body.length) / count),
+  };
+}
+
+async function counters(world) {
+  const { rows } = await world.sql.query("select pg_current_wal_insert_lsn() - '0/0' as log");
+  return { log: Number(rows[0].log), ...cpuTimes() };
+}
+
+/** Milliseconds on the CPU of what this process started, by program; those that ended included. */
+function cpuTimes() {
+  const all = processes();
+  const ours = new Set([process.pid]);
+  for (let found = -1; found !== ours.size; ) {
+    found = ours.size;
+    for (const { pid, parent } of all) if (ours.has(parent)) ours.add(pid);
+  }
+  const times = { workerd: 0, postgres: 0, postgrest: 0 };
+  for (const { pid, command } of all) {
+    const name = ["workerd", "postgrest", "postgres"].find((program) => command.split(" ")[0].includes(program));
+    if (name && ours.has(pid)) times[name] += cpuTime(pid);
+  }
+  return times;
+}
+
+function cpuTime(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // After the name, which is in brackets: user and system time, the process' own and its ended children's.
+  const fields = stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .slice(11, 15);
+  return fields.reduce((sum, ticks) => sum + Number(ticks) * TICK_MS, 0);
+}
+
+/** As many as a run refreshes within a limit of fetches. */
+async function sessionsInARun(world, limit) {
+  await world.reset();
+  for (let user = 0; user < 100; user += 1) await world.signIn({ email: `user${user}@example.com`, due: true });
+  const worker = await world.startWorker({ SUBREQUEST_LIMIT: limit });
+  const { body } = await worker.batch({ batchSize: 50 });
+  return body.refreshed;
+}
+
+/** Bytes on disk, and the time that a claim and a finish of 50 keep others from theirs. */
+async function measureRows(world) {
+  const sql = await createDatabase(world.supabase, "measured");
+  await fill(sql, ROWS);
+  const { rows } = await sql.query(`select pg_total_relation_size('auth_sessions') as sessions,
+    pg_total_relation_size('refresh_attempts') as attempts`);
+  const caller = await Caller.open(sql);
+  for (let turn = 0; turn < 20; turn += 1) await caller.round();
+  const milliseconds = {
+    claimMs: round(caller.median("claim_due_sessions", "ms")),
+    finishMs: round(caller.median("finish_sessions", "ms")),
+  };
+  await caller.lookInside();
+  await caller.round();
+  const account = caller.plans.find((plan) => plan["Query Text"].startsWith("SELECT public.note_answers"));
+  caller.close();
+  await sql.end();
+  return {
+    bytesOfASession: Math.round(rows[0].sessions / ROWS),
+    bytesOfAnAttempt: Math.round(rows[0].attempts / ROWS),
+    ...milliseconds,
+    accountMs: round(account.ms),
+  };
+}
+
+const round = (number, digits = 2) => Number(number.toFixed(digits));

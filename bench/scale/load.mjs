@@ -11,6 +11,8 @@ const SETTINGS = {
   maxInFlight: 24,
   maxConsumers: 10,
   fetches: 50,
+  /** What REFRESH_SESSIONS_PER_RUN is with so few fetches. */
+  sessionsARun: 12,
   batch: 50,
   historyDays: 30,
 };
@@ -111,13 +113,13 @@ export function bounds(figures) {
   const history = bytesOnDisk(figures, SETTINGS.historyDays);
   const list = [
     {
-      what: `Workers Free: ${free.cpuMs} ms of CPU a run, ${byCpu} sessions, one run a minute`,
-      sessions: kept(byCpu / 60),
+      what: `Workers Free: ${free.cpuMs} ms of CPU are ${byCpu} sessions, of which a run takes ${SETTINGS.sessionsARun}, one run a minute`,
+      sessions: kept(SETTINGS.sessionsARun / 60),
       remedy: "the queue",
     },
     {
       what: `Workers Free: the same with as many helpers as ${free.operationsADay.toLocaleString("en")} queue operations a day wake`,
-      sessions: kept((byCpu * freeRuns) / 60),
+      sessions: kept((SETTINGS.sessionsARun * freeRuns) / 60),
       remedy: "Workers Paid",
     },
     {
@@ -131,8 +133,8 @@ export function bounds(figures) {
       remedy: "Pro",
     },
     {
-      what: `\`SUBREQUEST_LIMIT=${SETTINGS.fetches}\`: ${figures.sessionsInARunOf50Fetches} sessions a run, ${runs} runs a minute`,
-      sessions: kept((figures.sessionsInARunOf50Fetches * runs) / 60),
+      what: `\`SUBREQUEST_LIMIT=${SETTINGS.fetches}\`, and with it ${SETTINGS.sessionsARun} sessions a run, ${runs} runs a minute`,
+      sessions: kept((SETTINGS.sessionsARun * runs) / 60),
       remedy: "`SUBREQUEST_LIMIT=10000` (Workers Paid)",
     },
     {

@@ -91,7 +91,7 @@ function cpuTime(pid) {
 async function sessionsInARun(world, limit) {
   await world.reset();
   for (let user = 0; user < 100; user += 1) await world.signIn({ email: `user${user}@example.com`, due: true });
-  const worker = await world.startWorker({ SUBREQUEST_LIMIT: limit });
+  const worker = await world.startWorker({ SUBREQUEST_LIMIT: limit, REFRESH_SESSIONS_PER_RUN: "1000" });
   const { body } = await worker.batch({ batchSize: 50 });
   return body.refreshed;
 }

@@ -38,6 +38,7 @@ pub(crate) async fn refresh_one(row: &ClaimedRow, config: &Config) -> Refreshed 
             log::unusable(&row.id, error);
             Attempt {
                 outcome: Outcome::Unusable,
+                said_over: false,
                 cookies: None,
                 status: None,
                 tries: 0,
@@ -72,6 +73,7 @@ async fn attempt(
         }
         let left = config.timeout.saturating_sub(now().since(started));
         let Some(wait) = due::retry_within(&answer.outcome, answer.status, tries, left, unit()) else {
+            let said_over = matches!(answer.outcome, Outcome::Expired);
             let lost_before = tries > 1;
             let outcome = if lost_before {
                 answer.outcome.after_lost_answer()
@@ -80,6 +82,7 @@ async fn attempt(
             };
             return Attempt {
                 outcome,
+                said_over,
                 cookies: changed,
                 status: answer.status,
                 tries,

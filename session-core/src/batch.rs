@@ -329,6 +329,11 @@ impl Batch {
         self.supply = Supply::Halted;
     }
 
+    /// Calls that are left of [`Limits::calls`].
+    pub const fn calls_left(&self) -> u32 {
+        self.calls_left.saturating_add(CALLS_TO_END_A_RUN)
+    }
+
     /// What the run has come to so far.
     pub fn into_tally(self) -> Tally {
         self.tally
@@ -558,6 +563,7 @@ mod tests {
         });
         let attempt = Attempt {
             outcome,
+            said_over: false,
             cookies: None,
             status: Some(200),
             tries: 1,

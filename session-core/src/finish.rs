@@ -16,6 +16,8 @@ use crate::{
 pub struct Attempt {
     /// What the last answer means.
     pub outcome: Outcome,
+    /// Whether it said that the session is over, believed or not.
+    pub said_over: bool,
     /// The cookies to store, if the answers changed them.
     pub cookies: Option<StoredCookies>,
     /// The last answer's HTTP status, if there was one.
@@ -46,6 +48,8 @@ pub struct FinishEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<f64>,
     own: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    said_over: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_status: Option<u16>,
     duration_ms: u64,
@@ -103,6 +107,7 @@ impl FinishEntry {
             next_in_seconds: next.map(|wait| wait.as_secs_f64()),
             retry_after_seconds: retry_after.map(|wait| wait.as_secs_f64()),
             own: outcome.is_own(),
+            said_over: attempt.said_over && kind == Kind::Failed,
             upstream_status: attempt.status,
             duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
             tries: attempt.tries,
@@ -122,6 +127,7 @@ impl FinishEntry {
             next_in_seconds: None,
             retry_after_seconds: None,
             own: false,
+            said_over: false,
             upstream_status: None,
             duration_ms: 0,
             tries: 0,
@@ -154,6 +160,11 @@ mod tests {
     const TOKEN: &str = "69232|1766731601|03485f300f1a53a7e34143a0af9d2592";
 
     fn written(outcome: Outcome) -> Value {
+        let said_over = outcome == Outcome::Expired;
+        written_as(outcome, said_over)
+    }
+
+    fn written_as(outcome: Outcome, said_over: bool) -> Value {
         let row: ClaimedRow = serde_json::from_value(json!({
             "id": "1", "fence": 7, "consecutiveFailures": 2, "sessionFailures": 0,
             "inDoubt": false, "ageSeconds": 1100, "token": TOKEN,
@@ -162,6 +173,7 @@ mod tests {
         .unwrap();
         let attempt = Attempt {
             outcome,
+            said_over,
             cookies: None,
             status: Some(200),
             tries: 1,
@@ -217,6 +229,14 @@ mod tests {
     fn what_may_be_the_sessions_own_doing_is_told_as_such() {
         assert_eq!(written(Outcome::Refused)["own"], json!(true));
         assert_eq!(written(Outcome::Unrecognised)["own"], json!(true));
+    }
+
+    #[test]
+    fn the_sites_word_that_a_session_is_over_is_told_where_it_is_not_believed_yet() {
+        let said = |outcome, said_over| written_as(outcome, said_over).get("saidOver").cloned();
+        assert_eq!(said(Outcome::Unrecognised, true), Some(json!(true)));
+        assert_eq!(said(Outcome::Unrecognised, false), None);
+        assert_eq!(said(Outcome::Expired, true), None);
     }
 
     #[test]

@@ -638,7 +638,8 @@ begin
     select entry.*, session.alive as alive_at, session.exhausts, session.id as found_id
     from jsonb_to_recordset(p_results) as entry (
       id uuid, fence bigint, kind text, outcome text, token text, cookies jsonb, fingerprint text,
-      "nextInSeconds" float8, "upstreamStatus" smallint, "durationMs" bigint, tries smallint, own boolean)
+      "nextInSeconds" float8, "upstreamStatus" smallint, "durationMs" bigint, tries smallint, own boolean,
+      "saidOver" boolean, "retryAfterSeconds" float8)
     left join lateral (
       select session.id, public.alive_at(session) as alive,
         coalesce(entry.own and session.session_failures + 1 >= p_exhaust_after, false) as exhausts
@@ -672,7 +673,8 @@ begin
         end,
         session_failures = case
           when entry.kind = 'refreshed' then 0
-          when entry.own and p_exhaust_after is not null then session.session_failures + 1
+          -- The site's own word that it is over counts however odd the site is: after three of them it is believed.
+          when entry.own and (p_exhaust_after is not null or entry."saidOver") then session.session_failures + 1
           else session.session_failures
         end,
         -- After these upstream may have handed out a token that nobody saw.
@@ -797,9 +799,11 @@ begin
     max(entry."retryAfterSeconds") filter (where entry.outcome = 'throttled') as retry_after,
     max(entry."retryAfterSeconds") filter (where entry.outcome = 'upstream_fault') as fault_retry_after,
     array_agg(entry.id order by entry.id) filter (where entry.outcome = 'throttled') as throttled,
-    array_agg(entry.id order by entry.id) filter (where entry.outcome in ('refused', 'unrecognised')) as odd
+    array_agg(entry.id order by entry.id) filter (
+      where entry.outcome in ('refused', 'unrecognised') and not coalesce(entry."saidOver", false)) as odd
   into told
-  from jsonb_to_recordset(p_answered) as entry (id uuid, outcome text, tries integer, "retryAfterSeconds" float8);
+  from jsonb_to_recordset(p_answered) as entry (
+    id uuid, outcome text, tries integer, "retryAfterSeconds" float8, "saidOver" boolean);
 
   up := public.lock_upstream(p_upstream);
   select * into strict policy from public.refresh_policy;
@@ -906,8 +910,9 @@ drop function if exists public.finish_sessions(uuid, uuid, text, jsonb);
 -- wait for.
 --
 -- p_results: [{"id", "fence", "kind": "refreshed" | "failed" | "expired" | "released", "outcome", "own": whether the
--- failure may be the session's own, "token", "cookies", "fingerprint", "nextInSeconds", "retryAfterSeconds",
--- "upstreamStatus", "durationMs", "tries"}, …], each session once. p_done: the holder makes no further calls.
+-- failure may be the session's own, "saidOver": whether the site called the session over, which is not believed yet,
+-- "token", "cookies", "fingerprint", "nextInSeconds", "retryAfterSeconds", "upstreamStatus", "durationMs", "tries"}, …],
+-- each session once. p_done: the holder makes no further calls.
 -- `held` in the answer: what is claimed and not presented yet had better be given back.
 create or replace function public.finish_sessions(
   p_holder uuid, p_run_id uuid, p_trigger text, p_results jsonb, p_upstream text, p_done boolean

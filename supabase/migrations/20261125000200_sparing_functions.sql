@@ -693,7 +693,9 @@ begin
         next_refresh_at = case
           when entry.kind = 'released' then session.next_refresh_at
           when entry.kind = 'expired' or (entry.kind = 'failed' and entry.exhausts) then null
-          when entry.kind = 'failed' then p_moment + public.seconds(entry."nextInSeconds")
+          -- Upstream's own wish comes before a user's.
+          when entry.kind = 'failed' and (entry.outcome = 'throttled' or entry."retryAfterSeconds" is not null)
+            then p_moment + public.seconds(entry."nextInSeconds")
           else least(p_moment + public.seconds(entry."nextInSeconds"), public.next_wish(session.id, p_moment))
         end,
         updated_at = case when entry.kind = 'refreshed' then p_moment else session.updated_at end,
@@ -1094,6 +1096,10 @@ declare
   begin_at timestamptz := greatest(p_fresh_at - interval '90 seconds', moment);
   ids uuid[] := public.named_sessions(p_ids, p_emails);
 begin
+  -- In the order of their ids, as finishes do.
+  perform from public.auth_sessions session where session.id = any (ids) order by session.id for update;
+  -- Those that were never granted, as of sessions that expired.
+  delete from public.refresh_wishes wish where wish.session_id = any (ids) and wish.fresh_at <= moment;
   insert into public.refresh_wishes (session_id, fresh_at)
   select distinct session.id, p_fresh_at
   from public.auth_sessions session

@@ -11,7 +11,13 @@ use session_core::{
 };
 use worker::{Headers, Response};
 
-use crate::{config::ConfigError, database::DatabaseError, ensure, identity::IdentityError, run::Summary};
+use crate::{
+    config::ConfigError,
+    database::DatabaseError,
+    ensure::{self, NoneFresh},
+    identity::IdentityError,
+    run::Summary,
+};
 
 /// Everything that can be wrong with a request, or go wrong with it. The log gets more than the asker.
 #[derive(Debug)]
@@ -46,7 +52,7 @@ pub(crate) enum ApiError {
     Database(DatabaseError),
     BatchFailed(Box<Summary>),
     BatchSpared(Box<Summary>),
-    NoneFresh(Box<ensure::Answer>),
+    NoneFresh(ensure::NoneFresh, Box<ensure::Answer>),
     NoSuchSession,
     BatchBroken(DatabaseError, Box<Summary>),
     Interrupted,
@@ -143,7 +149,7 @@ impl ApiError {
                 _ => None,
             },
             sessions: match self {
-                Self::NoneFresh(answer) => Some(answer),
+                Self::NoneFresh(_, answer) => Some(answer),
                 _ => None,
             },
         };
@@ -227,12 +233,17 @@ impl ApiError {
             ),
             Self::Spared { retry_after } => later(503, "upstream_spared", SPARED, *retry_after),
             Self::BatchSpared(_) => later(503, "upstream_spared", SPARED, SOON.saturating_mul(6)),
-            Self::NoneFresh(_) => later(
-                502,
-                "none_fresh",
-                "None of these sessions could be made as fresh as that.",
-                SOON,
-            ),
+            Self::NoneFresh(why, _) => match *why {
+                NoneFresh::Database(error) => shown_database(error),
+                NoneFresh::Failed => later(
+                    502,
+                    "none_fresh",
+                    "None of these sessions could be made as fresh as that.",
+                    SOON,
+                ),
+                NoneFresh::Spared { retry_after } => later(503, "upstream_spared", SPARED, retry_after),
+                NoneFresh::Busy => later(429, "refresh_in_progress", "Others refresh these sessions.", SOON),
+            },
             Self::NoSuchSession => plain(404, "session_not_found", "There is no such session."),
             Self::Interrupted => later(
                 503,

@@ -286,8 +286,8 @@ impl Config {
         Ok(claim.into_claimed())
     }
 
-    /// Takes a lease on those of the named sessions that are older than `max_age` and may be refreshed now. Not
-    /// repeated, as above.
+    /// Takes a lease on those of the named sessions that are older than `max_age` and may be refreshed now; with no
+    /// `width` on none. Repeated it gives the same leases again: between two claims nothing may be under way.
     pub(crate) async fn claim_named(
         &self,
         holder: &Holder,
@@ -295,27 +295,32 @@ impl Config {
         max_age: Duration,
         width: u32,
         lease: Duration,
-    ) -> Result<NamedClaim, DatabaseError> {
+    ) -> Patient<NamedClaim> {
         let arguments = json!({
             "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_holder": holder.lease_id,
-            "p_ids": names.ids, "p_emails": names.emails, "p_max_age_seconds": max_age.as_secs(), "p_width": width,
+            "p_ids": names.ids, "p_emails": names.emails, "p_max_age_seconds": whole_seconds(max_age), "p_width": width,
             "p_lease_seconds": lease.as_secs(), "p_upstream": self.upstream(), "p_policy": self.policy(),
         });
-        let mut claim: Claim = self.call("claim_sessions", &arguments).await?;
-        names.check(&claim.entries)?;
-        let (entries, retry_in) = (std::mem::take(&mut claim.entries), claim.retry_in());
-        Ok(NamedClaim {
-            entries,
-            claimed: claim.into_claimed(),
-            retry_in,
-        })
+        let Patient { answer, calls } = self
+            .call_patiently("claim_sessions", &arguments, SHORT_PATIENCE)
+            .await;
+        let answer = answer.and_then(|mut claim: Claim| {
+            names.check(&claim.entries)?;
+            let (entries, retry_in) = (std::mem::take(&mut claim.entries), claim.retry_in());
+            Ok(NamedClaim {
+                entries,
+                claimed: claim.into_claimed(),
+                retry_in,
+            })
+        });
+        Patient { answer, calls }
     }
 
     /// Has the named sessions fresh at that time: their next refresh is brought forward to just before.
     pub(crate) async fn wish_fresh(
         &self,
         names: Names<'_>,
-        fresh_at: &str,
+        fresh_at: Timestamp,
     ) -> Result<(Timestamp, Vec<NamedEntry>), DatabaseError> {
         let arguments = json!({ "p_ids": names.ids, "p_emails": names.emails, "p_fresh_at": fresh_at });
         let wish: Wish = self
@@ -524,6 +529,13 @@ impl Config {
         let base = self.supabase_url.as_str().trim_end_matches('/');
         Request::new_with_init(&format!("{base}/rest/v1/rpc/{function}"), &init)
     }
+}
+
+/// Rounded up.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 /// The sessions that somebody names.

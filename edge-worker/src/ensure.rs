@@ -1,4 +1,4 @@
-//! The booking job's guarantee: these sessions, no older than so many seconds, now.
+//! The booking job's guarantee: these sessions, no older than so many seconds, now. Or fresh at a time to come.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,38 +13,32 @@ use session_core::{
 
 use crate::{
     config::Config,
-    database::{DatabaseError, Fate, NamedClaim, NamedEntry, NamedResult, Names, Trigger},
-    run::{Driver, Report, Told, WIDTH},
+    database::{DatabaseError, Fate, NamedClaim, NamedEntry, NamedResult, Names, Patient, Trigger},
+    run::{Driver, Told, WIDTH},
     runtime::{Asker, now, sleep},
+    wanted::Wanted,
 };
 
 /// How long a refresh that somebody else has under way, or one that has to wait for upstream, is waited for beyond the
 /// bound of a call.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Between two looks at what somebody else is at.
-const LOOK_AGAIN: Duration = Duration::from_millis(300);
+/// Between the first two looks at what somebody else is at; it doubles.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// Calls that have to be left for another round: a claim, and what a batch keeps back.
 const CALLS_FOR_A_ROUND: u32 = 16;
 
-/// What was asked for.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    pub(crate) ids: Vec<String>,
-    pub(crate) emails: Vec<String>,
-    pub(crate) max_age: Duration,
-}
-
 /// What came of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Result {
+pub(crate) enum Freshness {
     /// It was fresh enough.
     Fresh,
     /// It was refreshed, by this call or by another that this one waited for.
     Refreshed,
-    /// The attempt failed: `outcome` says how.
+    /// The attempt failed: `outcome` says how. Without one, what came of it could not be written.
     Failed,
     /// Somebody else is at it still.
     Busy,
@@ -55,7 +49,7 @@ pub(crate) enum Result {
     /// Over: only a sign-in helps.
     Expired,
     NotFound,
-    /// It will be refreshed in time.
+    /// It will be refreshed in time; at once, where that is a minute and a half away or less.
     Scheduled,
     /// Given up, or taken out of the batch's care: nothing will be done in time.
     NotScheduled,
@@ -68,7 +62,7 @@ pub(crate) struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
     id: Option<String>,
-    pub(crate) result: Result,
+    result: Freshness,
     state: Option<State>,
     /// Seconds since the last sign of life: a refresh or a sign-in.
     age_seconds: Option<u64>,
@@ -84,10 +78,27 @@ pub(crate) struct Entry {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Answer {
     /// Whether every session that was named is as fresh as was asked for.
-    pub(crate) all_fresh: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all_fresh: Option<bool>,
+    /// In its place where a time to come was asked for: whether every one will be refreshed in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all_scheduled: Option<bool>,
     /// One for each name, ids before e-mails, in their order.
-    pub(crate) sessions: Vec<Entry>,
+    sessions: Vec<Entry>,
     server_time: Timestamp,
+}
+
+/// Why none of the named sessions is as fresh as was asked for, though one could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoneFresh {
+    /// The database failed over them.
+    Database(DatabaseError),
+    /// Upstream did not renew them.
+    Failed,
+    /// Upstream is left alone.
+    Spared { retry_after: Duration },
+    /// Others are at them.
+    Busy,
 }
 
 /// A name that is not dealt with yet, and its place in the answer.
@@ -102,104 +113,178 @@ struct Pending {
 /// Refreshes what is older than was asked for, ahead of what is merely due. Joins refreshes that are under way.
 pub(crate) async fn ensure_fresh(
     wanted: &Wanted,
+    max_age: Duration,
     config: &Config,
     asker: &Asker,
-) -> std::result::Result<Answer, DatabaseError> {
-    let started = now();
-    let deadline = started.after(config.timeout.saturating_add(PATIENCE));
+) -> Result<(Answer, Option<NoneFresh>), DatabaseError> {
     let driver = Driver::new(config, asker, Trigger::EnsureFresh);
-    let mut round = Round {
-        driver: &driver,
-        config,
-        deadline,
-        calls: config.subrequest_limit.saturating_sub(CALLS_TO_END_A_RUN),
-        tally: Tally::default(),
-    };
-    let mut pending = wanted.names();
-    let mut entries: Vec<Option<Entry>> = pending.iter().map(|_| None).collect();
-    while !pending.is_empty() {
-        let again = round.go(&mut pending, &mut entries, wanted.max_age).await?;
-        if again.is_none_or(|wait| now().after(wait) > deadline) || asker.has_left() {
-            break;
+    let mut round = Rounds::new(wanted, max_age, config, &driver);
+    if let Err(error) = round.go_on(asker).await {
+        driver.note(error);
+    }
+    let Rounds {
+        entries,
+        tally,
+        started,
+        retry_in,
+        ..
+    } = round;
+    // Not what goes wrong with the run's record: by then all is told.
+    let error = driver.first_error();
+    driver.close(tally, started).await;
+    match error {
+        Some(error) if entries.iter().all(Option::is_none) => Err(error),
+        _ => {
+            let answer = Answer::of_now(entries.into_iter().flatten().collect());
+            let why = answer.none_fresh(error, retry_in);
+            Ok((answer, why))
         }
-        sleep(again.unwrap_or_default()).await;
     }
-    let tally = round.tally;
-    let Report { error, .. } = driver.close(tally, started).await;
-    // What is known of single sessions is worth telling even if the database failed over others.
-    if let Some(error) = error
-        && entries.iter().all(Option::is_none)
-    {
-        return Err(error);
-    }
-    Ok(answer(entries.into_iter().flatten().collect()))
 }
 
 /// Has the named sessions fresh at a time to come.
 pub(crate) async fn schedule(
     wanted: &Wanted,
-    fresh_at: &str,
+    fresh_at: Timestamp,
     config: &Config,
-) -> std::result::Result<Answer, DatabaseError> {
-    let (moment, told) = config.wish_fresh(wanted.as_names(), fresh_at).await?;
-    let entries = wanted.names().into_iter().zip(told).map(|(name, told)| {
+) -> Result<Answer, DatabaseError> {
+    let (moment, told) = config.wish_fresh(wanted.names(), fresh_at).await?;
+    let entries = pending(wanted).into_iter().zip(told).map(|(name, told)| {
         let looked_after = told
             .status
             .as_ref()
             .is_some_and(|status| status.auto_refresh_enabled);
         let result = match told.result {
-            NamedResult::NotFound => Result::NotFound,
-            NamedResult::Expired => Result::Expired,
-            NamedResult::Active if looked_after => Result::Scheduled,
-            _ => Result::NotScheduled,
+            NamedResult::NotFound => Freshness::NotFound,
+            NamedResult::Expired => Freshness::Expired,
+            NamedResult::Active if looked_after => Freshness::Scheduled,
+            _ => Freshness::NotScheduled,
         };
         Entry::new(&name, result, None, told.status.as_ref(), moment)
     });
-    Ok(answer(entries.collect()))
-}
-
-fn answer(sessions: Vec<Entry>) -> Answer {
-    let is_fresh = |entry: &Entry| {
-        matches!(
-            entry.result,
-            Result::Fresh | Result::Refreshed | Result::Scheduled
-        )
-    };
-    Answer {
-        all_fresh: sessions.iter().all(is_fresh),
+    let sessions: Vec<_> = entries.collect();
+    Ok(Answer {
+        all_fresh: None,
+        all_scheduled: Some(sessions.iter().all(|entry| entry.result == Freshness::Scheduled)),
         sessions,
-        server_time: now(),
-    }
+        server_time: moment,
+    })
 }
 
 impl Answer {
-    /// Whether none is fresh though one could be: for the asker that is a failed call.
-    pub(crate) fn is_a_failure(&self) -> bool {
-        let beyond_help = |entry: &Entry| matches!(entry.result, Result::Expired | Result::NotFound);
-        let fresh = |entry: &Entry| matches!(entry.result, Result::Fresh | Result::Refreshed);
-        !self.sessions.iter().any(fresh) && !self.sessions.iter().all(beyond_help)
+    fn of_now(sessions: Vec<Entry>) -> Self {
+        Self {
+            all_fresh: Some(sessions.iter().all(|entry| entry.result.is_fresh())),
+            all_scheduled: None,
+            sessions,
+            server_time: now(),
+        }
+    }
+
+    /// Whether none is fresh though one could be, and why: for the asker that is a failed call.
+    fn none_fresh(&self, error: Option<DatabaseError>, retry_in: Duration) -> Option<NoneFresh> {
+        let any = |wanted: fn(Freshness) -> bool| self.sessions.iter().any(|entry| wanted(entry.result));
+        if any(Freshness::is_fresh) || self.sessions.iter().all(Entry::is_beyond_help) {
+            return None;
+        }
+        Some(match error {
+            Some(error) => NoneFresh::Database(error),
+            None if any(|result| result == Freshness::Failed) => NoneFresh::Failed,
+            None if any(|result| matches!(result, Freshness::Spared | Freshness::Throttled)) => {
+                let waits = self.sessions.iter().filter_map(|entry| match entry.result {
+                    Freshness::Spared => Some(retry_in),
+                    Freshness::Throttled => entry.next_refresh_due.map(|due| due.since(self.server_time)),
+                    _ => None,
+                });
+                NoneFresh::Spared {
+                    retry_after: waits.min().unwrap_or(retry_in),
+                }
+            }
+            None => NoneFresh::Busy,
+        })
     }
 }
 
-struct Round<'a> {
-    driver: &'a Driver<'a>,
-    config: &'a Config,
-    deadline: Timestamp,
-    calls: u32,
-    tally: Tally,
+impl Freshness {
+    const fn is_fresh(self) -> bool {
+        matches!(self, Self::Fresh | Self::Refreshed)
+    }
+
+    /// Whether another round may come to more.
+    const fn may_change(self) -> bool {
+        matches!(self, Self::Busy | Self::Spared)
+    }
 }
 
-impl Round<'_> {
-    /// Deals with what can be dealt with now. Answers after what time to look at the rest; `None`: not any more.
-    async fn go(
-        &mut self,
-        pending: &mut Vec<Pending>,
-        entries: &mut [Option<Entry>],
-        max_age: Duration,
-    ) -> std::result::Result<Option<Duration>, DatabaseError> {
+/// Rounds of claims over the names that are not dealt with yet.
+struct Rounds<'a> {
+    driver: &'a Driver<'a>,
+    config: &'a Config,
+    started: Timestamp,
+    deadline: Timestamp,
+    max_age: Duration,
+    /// Calls that the invocation has left.
+    calls: u32,
+    pending: Vec<Pending>,
+    entries: Vec<Option<Entry>>,
+    tally: Tally,
+    /// When to come back for what upstream has no room for.
+    retry_in: Duration,
+    claimed_any: bool,
+}
+
+impl<'a> Rounds<'a> {
+    fn new(wanted: &Wanted, max_age: Duration, config: &'a Config, driver: &'a Driver<'a>) -> Self {
+        let started = now();
+        let pending = pending(wanted);
+        Self {
+            driver,
+            config,
+            started,
+            deadline: started.after(config.timeout.saturating_add(PATIENCE)),
+            max_age,
+            calls: config.subrequest_limit,
+            entries: pending.iter().map(|_| None).collect(),
+            pending,
+            tally: Tally::default(),
+            retry_in: Duration::ZERO,
+            claimed_any: false,
+        }
+    }
+
+    /// Until all is dealt with, or there is no time or no call left for another round.
+    async fn go_on(&mut self, asker: &Asker) -> Result<(), DatabaseError> {
+        let mut look = FIRST_LOOK;
+        loop {
+            self.go(WIDTH).await?;
+            let is_busy = self.pending.iter().any(|name| name.was_busy);
+            let wait = if is_busy || self.claimed_any {
+                look
+            } else {
+                self.retry_in.max(look)
+            };
+            if self.pending.is_empty() || asker.has_left() {
+                return Ok(());
+            }
+            if self.calls <= CALLS_FOR_A_ROUND || now().after(wait) > self.deadline {
+                // Claimed ones may have taken long: what others were at is over by now, maybe.
+                let affordable = self.calls > CALLS_TO_END_A_RUN.saturating_mul(2);
+                return if is_busy && affordable {
+                    self.go(0).await
+                } else {
+                    Ok(())
+                };
+            }
+            sleep(wait).await;
+            look = look.saturating_mul(2).min(LONGEST_LOOK);
+        }
+    }
+
+    /// Deals with what can be dealt with now. With no `width` it only looks.
+    async fn go(&mut self, width: u32) -> Result<(), DatabaseError> {
         let asked_at = now();
         let lease = due::lease(
-            u32::try_from(pending.len()).unwrap_or(u32::MAX),
+            u32::try_from(self.pending.len()).unwrap_or(u32::MAX),
             WIDTH,
             self.config.timeout,
             self.deadline.since(asked_at),
@@ -208,8 +293,9 @@ impl Round<'_> {
             entries: told,
             claimed,
             retry_in,
-        } = self.claim(pending, max_age, lease).await?;
-        let claimed_any = !claimed.rows.is_empty();
+        } = self.claim(width, lease).await?;
+        self.retry_in = retry_in;
+        self.claimed_any = !claimed.rows.is_empty();
         let limits = Limits {
             batch_size: 1,
             width: WIDTH,
@@ -218,136 +304,102 @@ impl Round<'_> {
             deadline: self.deadline,
             timeout: self.config.timeout,
         };
-        let batch = Batch::of(claimed, lease, asked_at, now(), limits);
-        let tally = self.driver.drive(batch).await;
-        self.calls = self.calls.saturating_sub(calls_of(&tally));
-        self.tally.add(&tally);
-        let came_of: HashMap<String, Told> = self
-            .driver
-            .take_told()
-            .into_iter()
-            .map(|told| (told.session_id.clone(), told))
-            .collect();
+        let mut batch = Batch::of(claimed, lease, asked_at, now(), limits);
+        self.driver.drive(&mut batch).await;
+        self.calls = batch.calls_left();
+        self.tally.add(&batch.into_tally());
+        self.settle(told);
+        Ok(())
+    }
 
+    async fn claim(&mut self, width: u32, lease: Duration) -> Result<NamedClaim, DatabaseError> {
+        let ids: Vec<_> = self.pending.iter().filter_map(|name| name.id.clone()).collect();
+        let emails: Vec<_> = self
+            .pending
+            .iter()
+            .filter_map(|name| name.email.clone())
+            .collect();
+        let names = Names {
+            ids: &ids,
+            emails: &emails,
+        };
+        // Fresh as of when it was asked: another's refresh that this one waited for has aged since.
+        let max_age = self.max_age.saturating_add(now().since(self.started));
+        let Patient { answer, calls } = self
+            .config
+            .claim_named(&self.driver.holder, names, max_age, width, lease)
+            .await;
+        self.calls = self.calls.saturating_sub(calls);
+        answer
+    }
+
+    fn settle(&mut self, told: Vec<NamedEntry>) {
         let moment = now();
+        let told_of = |told: Told| (told.session_id.clone(), told);
+        let came_of: HashMap<String, Told> = self.driver.take_told().into_iter().map(told_of).collect();
         let mut left = Vec::new();
-        for (mut name, told) in std::mem::take(pending).into_iter().zip(told) {
-            let done = settle(&mut name, &told, &came_of, moment);
-            let goes_on = matches!(done.result, Result::Busy | Result::Spared);
-            if let Some(slot) = entries.get_mut(name.place) {
-                *slot = Some(done);
+        for (mut name, told) in std::mem::take(&mut self.pending).into_iter().zip(told) {
+            let entry = settled(&name, &told, &came_of, moment);
+            name.was_busy = entry.result == Freshness::Busy;
+            let goes_on = entry.result.may_change();
+            if let Some(slot) = self.entries.get_mut(name.place) {
+                *slot = Some(entry);
             }
             if goes_on {
                 left.push(name);
             }
         }
-        *pending = left;
-        let affordable = self.calls > CALLS_FOR_A_ROUND;
-        let wait = if claimed_any {
-            LOOK_AGAIN
-        } else {
-            retry_in.max(LOOK_AGAIN)
-        };
-        Ok(affordable.then_some(wait))
-    }
-
-    async fn claim(
-        &mut self,
-        pending: &[Pending],
-        max_age: Duration,
-        lease: Duration,
-    ) -> std::result::Result<NamedClaim, DatabaseError> {
-        let ids: Vec<_> = pending.iter().filter_map(|name| name.id.clone()).collect();
-        let emails: Vec<_> = pending.iter().filter_map(|name| name.email.clone()).collect();
-        let names = Names {
-            ids: &ids,
-            emails: &emails,
-        };
-        self.calls = self.calls.saturating_sub(1);
-        self.config
-            .claim_named(&self.driver.holder, names, max_age, WIDTH, lease)
-            .await
+        self.pending = left;
     }
 }
 
-/// A generous count: retries within attempts and repeated writes are in what a batch keeps back.
-fn calls_of(tally: &Tally) -> u32 {
-    tally
-        .claimed
-        .saturating_add(tally.claimed.div_ceil(WIDTH))
-        .saturating_add(1)
-}
-
-fn settle(
-    name: &mut Pending,
-    told: &NamedEntry,
-    came_of: &HashMap<String, Told>,
-    moment: Timestamp,
-) -> Entry {
+fn settled(name: &Pending, told: &NamedEntry, came_of: &HashMap<String, Told>, moment: Timestamp) -> Entry {
     let status = told.status.as_ref();
     let plain = |result| Entry::new(name, result, None, status, moment);
     match told.result {
-        NamedResult::Fresh | NamedResult::Active if name.was_busy => plain(Result::Refreshed),
-        NamedResult::Fresh | NamedResult::Active => plain(Result::Fresh),
-        NamedResult::Throttled => plain(Result::Throttled),
-        NamedResult::Expired => plain(Result::Expired),
-        NamedResult::NotFound => plain(Result::NotFound),
-        NamedResult::Spared | NamedResult::Exhausted => plain(Result::Spared),
-        NamedResult::Busy => {
-            let entry = plain(Result::Busy);
-            name.was_busy = true;
-            entry
-        }
+        NamedResult::Fresh | NamedResult::Active if name.was_busy => plain(Freshness::Refreshed),
+        NamedResult::Fresh | NamedResult::Active => plain(Freshness::Fresh),
+        NamedResult::Throttled => plain(Freshness::Throttled),
+        NamedResult::Expired => plain(Freshness::Expired),
+        NamedResult::NotFound => plain(Freshness::NotFound),
+        NamedResult::Spared | NamedResult::Exhausted => plain(Freshness::Spared),
+        NamedResult::Busy => plain(Freshness::Busy),
         NamedResult::Claimed => {
             let Some(told) = status.and_then(|status| came_of.get(&status.id)) else {
-                return plain(Result::Failed);
+                return plain(Freshness::Failed);
             };
-            let result = match (told.outcome, told.fate) {
-                (None, _) => Result::Spared,
-                (_, Fate::Refused | Fate::Locked) => Result::Failed,
-                // A sign-in came between: nothing is fresher.
-                (_, Fate::Lost) | (Some(OutcomeCode::Refreshed), _) => Result::Refreshed,
-                (Some(OutcomeCode::Expired), _) => Result::Expired,
-                (Some(_), _) => Result::Failed,
+            let (result, outcome) = match (told.fate, told.outcome) {
+                (_, None) => (Freshness::Spared, None),
+                (Fate::Refused | Fate::Locked, _) => (Freshness::Failed, None),
+                // A sign-in or another claim came between: a further look tells.
+                (Fate::Lost, _) => (Freshness::Busy, None),
+                (_, outcome @ Some(OutcomeCode::Refreshed)) => (Freshness::Refreshed, outcome),
+                (_, outcome @ Some(OutcomeCode::Expired)) => (Freshness::Expired, outcome),
+                (_, outcome) => (Freshness::Failed, outcome),
             };
-            Entry::new(
-                name,
-                result,
-                told.outcome,
-                told.status.as_ref().or(status),
-                moment,
-            )
+            Entry::new(name, result, outcome, told.status.as_ref().or(status), moment)
         }
     }
 }
 
-impl Wanted {
-    fn as_names(&self) -> Names<'_> {
-        Names {
-            ids: &self.ids,
-            emails: &self.emails,
-        }
-    }
-
-    fn names(&self) -> Vec<Pending> {
-        let ids = self.ids.iter().map(|id| (Some(id.clone()), None));
-        let emails = self.emails.iter().map(|email| (None, Some(email.clone())));
-        ids.chain(emails)
-            .enumerate()
-            .map(|(place, (id, email))| Pending {
-                place,
-                id,
-                email,
-                was_busy: false,
-            })
-            .collect()
-    }
+fn pending(wanted: &Wanted) -> Vec<Pending> {
+    let ids = wanted.ids.iter().map(|id| (Some(id.clone()), None));
+    let emails = wanted.emails.iter().map(|email| (None, Some(email.clone())));
+    ids.chain(emails)
+        .enumerate()
+        .map(|(place, (id, email))| Pending {
+            place,
+            id,
+            email,
+            was_busy: false,
+        })
+        .collect()
 }
 
 impl Entry {
     fn new(
         name: &Pending,
-        result: Result,
+        result: Freshness,
         outcome: Option<OutcomeCode>,
         status: Option<&StoredStatus>,
         moment: Timestamp,
@@ -363,5 +415,11 @@ impl Entry {
             next_refresh_due: status.and_then(|status| status.next_refresh_at),
             last_error: status.and_then(|status| status.last_error.clone()),
         }
+    }
+
+    /// Whether only a sign-in can make it fresh.
+    fn is_beyond_help(&self) -> bool {
+        matches!(self.result, Freshness::Expired | Freshness::NotFound)
+            || self.outcome == Some(OutcomeCode::Unusable)
     }
 }

@@ -18,6 +18,8 @@ mod run;
 
 mod tick;
 
+mod wanted;
+
 mod ensure;
 
 mod identity;

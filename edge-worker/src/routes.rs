@@ -6,7 +6,7 @@ use futures_channel::oneshot;
 use futures_util::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
-use session_core::{due, outcome::Outcome, time::Timestamp};
+use session_core::outcome::Outcome;
 use worker::{Context, Env, Headers, Method, Request, Response};
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     refresh::refresh_one,
     run::run,
     runtime::{Asker, fresh_id, now, sleep},
+    wanted::{FreshChoice, When},
 };
 
 /// Within this time of a success, a further request gets its result.
@@ -41,14 +42,6 @@ const BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// One user's refresh has calls to spare.
 const MOST_CALLS_TO_WRITE: u32 = 10;
 
-/// Sessions that one call names.
-const MOST_NAMES: usize = 100;
-
-/// The column's bound.
-const LONGEST_EMAIL: usize = 255;
-
-const LONGEST_AGE_SECONDS: u32 = 86_400;
-
 /// Due sessions are counted up to this.
 const MOST_COUNTED: u32 = 10_001;
 
@@ -59,6 +52,9 @@ const SESSIONS: &str = "/api/internal/sessions/";
 
 /// Bodies are a few fields.
 const LONGEST_BODY: usize = 16 * 1024;
+
+/// But for a hundred e-mail addresses, of up to 255 characters each.
+const LONGEST_LIST: usize = 128 * 1024;
 
 /// A path that we serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +156,7 @@ async fn refresh_now(
     let user = signed_in(request, config)?;
     let body: SessionChoice = read_body(request).await?;
     let session_id = match body.session_id {
-        Some(id) => Some(parse_id(SESSION_ID, &id)?),
+        Some(id) => Some(parse_id(SESSION_ID, &id).map_err(ApiError::BadRequest)?),
         None => session_in_query(request)?,
     };
     let asker = Asker::of(request);
@@ -307,19 +303,18 @@ async fn ensure_fresh(
     context: &Context,
 ) -> Result<Response, ApiError> {
     require_internal_key(request, config)?;
-    let choice: FreshChoice = read_body(request).await?;
-    let fresh_at = choice.fresh_at.as_deref().map(parse_time_to_come).transpose()?;
-    let wanted = choice.into_wanted()?;
-    if let Some(fresh_at) = fresh_at {
-        return ok(&ensure::schedule(&wanted, &fresh_at, config).await?);
-    }
+    let choice: FreshChoice = read_long_body(request).await?;
+    let wanted = choice.into_wanted().map_err(ApiError::BadRequest)?;
+    let max_age = match wanted.when {
+        When::At(fresh_at) => return ok(&ensure::schedule(&wanted, fresh_at, config).await?),
+        When::Now { max_age } => max_age,
+    };
     let asker = Asker::of(request);
-    let work = async move { ensure::ensure_fresh(&wanted, config, &asker).await };
-    let answer = outlive_the_asker(context, work).await??;
-    if answer.is_a_failure() {
-        return Err(ApiError::NoneFresh(Box::new(answer)));
+    let work = async move { ensure::ensure_fresh(&wanted, max_age, config, &asker).await };
+    match outlive_the_asker(context, work).await?? {
+        (answer, Some(why)) => Err(ApiError::NoneFresh(why, Box::new(answer))),
+        (answer, None) => ok(&answer),
     }
-    ok(&answer)
 }
 
 async fn set_enabled(
@@ -333,7 +328,7 @@ async fn set_enabled(
         .strip_prefix(SESSIONS)
         .and_then(|rest| rest.split_once('/'))
         .map(|(id, _)| id);
-    let id = parse_id("the session's id", id.unwrap_or_default())?;
+    let id = parse_id("the session's id", id.unwrap_or_default()).map_err(ApiError::BadRequest)?;
     let NoChoice {} = read_body(request).await?;
     let stored = config.set_enabled(&id, enabled).await?;
     let status = stored.status.ok_or(ApiError::NoSuchSession)?;
@@ -380,65 +375,6 @@ struct BatchChoice {
 #[serde(deny_unknown_fields)]
 struct NoChoice {}
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct FreshChoice {
-    #[serde(default)]
-    ids: Vec<String>,
-    #[serde(default)]
-    emails: Vec<String>,
-    max_age_seconds: Option<u32>,
-    fresh_at: Option<String>,
-}
-
-impl FreshChoice {
-    fn into_wanted(self) -> Result<ensure::Wanted, ApiError> {
-        let bad = |reason: &str| Err(ApiError::BadRequest(reason.to_owned()));
-        if !(1..=MOST_NAMES).contains(&self.ids.len().saturating_add(self.emails.len())) {
-            return bad("the fields ids and emails must name 1 to 100 sessions in all");
-        }
-        if self
-            .emails
-            .iter()
-            .any(|email| email.is_empty() || email.len() > LONGEST_EMAIL)
-        {
-            return bad("the field emails must hold addresses of 1 to 255 characters");
-        }
-        let ids: Result<Vec<_>, _> = self
-            .ids
-            .iter()
-            .map(|id| parse_id("each of the field ids", id))
-            .collect();
-        let max_age = match (self.max_age_seconds, self.fresh_at) {
-            (Some(seconds), None) if seconds <= LONGEST_AGE_SECONDS => seconds,
-            (None, Some(_)) => 0,
-            (Some(_), Some(_)) => {
-                return bad("only one of the fields maxAgeSeconds and freshAt can be given");
-            }
-            _ => return bad("the field maxAgeSeconds must be a whole number from 0 to 86400"),
-        };
-        Ok(ensure::Wanted {
-            ids: ids?,
-            emails: self.emails,
-            max_age: Duration::from_secs(max_age.into()),
-        })
-    }
-}
-
-/// A time with its zone, from now to a week ahead.
-fn parse_time_to_come(text: &str) -> Result<String, ApiError> {
-    let moment = now();
-    Timestamp::parse_rfc3339(text)
-        .filter(|at| *at > moment && at.since(moment) <= due::VALIDITY)
-        .map(|_| text.to_owned())
-        .ok_or_else(|| {
-            ApiError::BadRequest(
-                "the field freshAt must be a time to come, within a week, like 2026-01-31T09:59:30Z"
-                    .to_owned(),
-            )
-        })
-}
-
 fn signed_in(request: &Request, config: &Config) -> Result<User, ApiError> {
     let header = |name| request.headers().get(name).ok().flatten();
     let (authorization, cookies) = (header("Authorization"), header("Cookie"));
@@ -475,17 +411,31 @@ fn session_in_query(request: &Request) -> Result<Option<String>, ApiError> {
         .query_pairs()
         .find(|(name, _)| name == "sessionId")
         .map(|(_, id)| id.into_owned());
-    id.map(|id| parse_id(SESSION_ID, &id)).transpose()
+    id.map(|id| parse_id(SESSION_ID, &id).map_err(ApiError::BadRequest))
+        .transpose()
 }
 
-fn parse_id(what: &str, text: &str) -> Result<String, ApiError> {
+/// A UUID in its usual form; else what is wrong, in words.
+pub(crate) fn parse_id(what: &str, text: &str) -> Result<String, String> {
     uuid::Uuid::try_parse(text)
         .map(|id| id.to_string())
-        .map_err(|_| ApiError::BadRequest(format!("{what} must be a UUID")))
+        .map_err(|_| format!("{what} must be a UUID"))
 }
 
 /// Reads a JSON body of a few known fields; none at all means the defaults.
 async fn read_body<T: DeserializeOwned + Default>(request: &mut Request) -> Result<T, ApiError> {
+    read_bounded(request, LONGEST_BODY).await
+}
+
+/// Reads one that may hold a list.
+async fn read_long_body<T: DeserializeOwned + Default>(request: &mut Request) -> Result<T, ApiError> {
+    read_bounded(request, LONGEST_LIST).await
+}
+
+async fn read_bounded<T: DeserializeOwned + Default>(
+    request: &mut Request,
+    longest: usize,
+) -> Result<T, ApiError> {
     if request.inner().body().is_none() {
         return Ok(T::default());
     }
@@ -494,7 +444,7 @@ async fn read_body<T: DeserializeOwned + Default>(request: &mut Request) -> Resu
     let mut body = Vec::new();
     while let Some(chunk) = chunks.next().await {
         body.extend(chunk.map_err(unreadable)?);
-        if body.len() > LONGEST_BODY {
+        if body.len() > longest {
             return Err(ApiError::BodyTooLarge);
         }
     }

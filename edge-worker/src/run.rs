@@ -67,8 +67,9 @@ pub(crate) async fn run(
         timeout: config.timeout,
     };
     let driver = Driver::new(config, asker, trigger);
-    let tally = driver.drive(Batch::new(limits)).await;
-    driver.close(tally, started).await
+    let mut batch = Batch::new(limits);
+    driver.drive(&mut batch).await;
+    driver.close(batch.into_tally(), started).await
 }
 
 impl Driver<'_> {
@@ -102,7 +103,7 @@ pub(crate) struct Driver<'a> {
     config: &'a Config,
     asker: &'a Asker,
     pub(crate) holder: Holder,
-    pub(crate) error: RefCell<Option<DatabaseError>>,
+    error: RefCell<Option<DatabaseError>>,
     told: RefCell<Vec<Told>>,
 }
 
@@ -151,7 +152,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Works through a batch.
-    pub(crate) async fn drive(&self, mut batch: Batch) -> Tally {
+    pub(crate) async fn drive(&self, batch: &mut Batch) {
         let mut tasks: FuturesUnordered<Task<'_>> = FuturesUnordered::new();
         loop {
             if self.asker.has_left() {
@@ -165,10 +166,10 @@ impl<'a> Driver<'a> {
                 Step::Finish { entries, calls } => tasks.push(Box::pin(self.finish(entries, calls))),
                 Step::Wait(until) => {
                     if let Some(event) = next_event(&mut tasks, until).await {
-                        self.report(&mut batch, event);
+                        self.report(batch, event);
                     }
                 }
-                Step::Done => return batch.into_tally(),
+                Step::Done => return,
             }
         }
     }
@@ -251,6 +252,11 @@ impl<'a> Driver<'a> {
             status: result.status,
         });
         self.told.borrow_mut().extend(told);
+    }
+
+    /// What went wrong with the database first, if anything did.
+    pub(crate) fn first_error(&self) -> Option<DatabaseError> {
+        *self.error.borrow()
     }
 
     /// Keeps the first error, for the run's record.

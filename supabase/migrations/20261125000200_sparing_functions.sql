@@ -488,7 +488,9 @@ begin
         moment, p_lease_seconds);
       update public.auth_sessions target
       set refresh_state = 'active',
-          session_failures = case when target.refresh_state = 'exhausted' then 0 else target.session_failures end
+          session_failures = case when target.refresh_state = 'exhausted' then 0 else target.session_failures end,
+          -- An exhausted one has none: if this attempt is never finished, the batch has to see to it.
+          next_refresh_at = coalesce(target.next_refresh_at, moment)
       where target.id = session.id
       returning target.* into session;
     end if;
@@ -538,7 +540,8 @@ $$;
 -- Takes leases, ahead of what is merely due, on those of the named sessions whose last sign of life is older than
 -- p_max_age_seconds. Answers one entry for each name, as named_sessions() does: `result` is fresh, claimed, busy (somebody
 -- else is at it), spared (upstream is; ask again), throttled (upstream asked to leave this one alone), expired or
--- not_found.
+-- not_found. Repeated with the same p_holder it gives the same leases again, so that a caller whose answer was lost can
+-- ask once more. With a p_width of 0 it takes none.
 create or replace function public.claim_sessions(
   p_run_id uuid, p_trigger text, p_holder uuid, p_ids uuid[], p_emails text[], p_max_age_seconds integer,
   p_width integer, p_lease_seconds integer, p_upstream text, p_policy jsonb
@@ -563,6 +566,7 @@ begin
 
   select coalesce(jsonb_object_agg(session.id, case
       when session.refresh_state = 'expired' then 'expired'
+      when session.lease_expires_at > moment and session.lease_holder = p_holder then 'claimed'
       when session.lease_expires_at > moment then 'busy'
       when session.last_refresh_error is null
         and public.alive_at(session) >= moment - public.seconds(p_max_age_seconds) then 'fresh'
@@ -579,6 +583,7 @@ begin
     from unnest(public.first_distinct(named, cardinality(named))) with ordinality as element (id, position)
     join public.auth_sessions session on session.id = element.id
     where results ->> session.id::text = 'spared'
+      and (session.lease_expires_at is null or session.lease_expires_at <= moment)
     order by element.position
     limit may.most
     for update of session skip locked
@@ -589,12 +594,17 @@ begin
     perform public.take_starts(p_upstream, p_holder, may.width, cardinality(ids), may.first_start, may.rate,
       may.probe, true, moment, p_lease_seconds);
     update public.auth_sessions session
-    set refresh_state = 'active', session_failures = 0
+    set refresh_state = 'active', session_failures = 0, next_refresh_at = coalesce(session.next_refresh_at, moment)
     where session.id = any (ids) and session.refresh_state = 'exhausted';
   end if;
+  -- What an earlier call of this holder leased keeps its fence, and its right to a call.
+  select coalesce(jsonb_agg(public.claimed_session_json(session) || '{"startsInMs": 0}'), '[]') || claimed into claimed
+  from public.auth_sessions session
+  where results ->> session.id::text = 'claimed' and session.id = any (named) and session.lease_holder = p_holder;
 
   return jsonb_build_object(
-    'now', public.to_millis(moment), 'width', may.width, 'held', may.held,
+    'now', public.to_millis(moment), 'held', may.held,
+    'width', case when claimed = '[]' then may.width else greatest(may.width, 1) end,
     'retryInMs', case when may.held is not null then ceil(may.retry * 1000)::bigint else 250 end,
     'sessions', claimed,
     'entries', (

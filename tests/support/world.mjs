@@ -72,10 +72,10 @@ class Worker {
   }
 
   /** Calls a route; the function that is answered hangs up: by a reset, since workerd takes no notice of less. */
-  callAndLeave(route, headers) {
+  callAndLeave(route, headers, json) {
     const request = httpRequest(`${this.url}${route}`, { method: "POST", headers });
     request.on("error", () => {});
-    request.end();
+    request.end(json && JSON.stringify(json));
     return () => request.socket.resetAndDestroy();
   }
 

@@ -100,7 +100,9 @@ const SAME: Record<string, string> = {
   expired: "session_expired",
   session_unusable: "unusable",
   http_429: "too_soon",
+  spared: "fault",
   superseded: "server",
+  unwritten: "server",
   interrupted: "server",
   misconfigured: "server",
 };

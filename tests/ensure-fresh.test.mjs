@@ -4,9 +4,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
+import { ago, ahead, bookingJob, ids, key, ROUTE, results } from "./support/job.mjs";
 import { claimFor } from "./support/sql.mjs";
-import { as, INTERNAL_KEY, startWorld } from "./support/world.mjs";
+import { as, startWorld } from "./support/world.mjs";
 
 let world;
 before(async () => (world = await startWorld({ settings: { REFRESH_TIMEOUT_SECONDS: "1" } })));
@@ -15,32 +15,7 @@ afterEach(() => world.check());
 after(() => world?.stop());
 
 const WIDE = { timeout: 60_000 };
-const ROUTE = "/api/internal/ensure-fresh";
-const key = { "x-api-key": INTERNAL_KEY };
-const ensure = (json, worker = world.worker) => worker.call(ROUTE, { method: "POST", json, headers: key });
-const results = ({ body }) => body.sessions.map(({ result }) => result);
-const ago = (seconds) => new Date(Date.now() - seconds * 1000);
-const ahead = (seconds) => new Date(Date.now() + seconds * 1000);
-const calls = (name) => world.supabase.gateway.calls.filter((call) => call.path.endsWith(`/${name}`));
-
-/** A session whose last sign of life was ten minutes ago. It isn't due. */
-const signInOld = (name, options) =>
-  world.signIn({ email: `${name}@example.com`, row: { signed_in_at: ago(600) }, ...options });
-
-async function signInMany(count, options) {
-  const sessions = [];
-  for (let index = 0; index < count; index += 1) sessions.push(await signInOld(`user${index}`, options));
-  return sessions;
-}
-
-const ids = (sessions) => sessions.map(({ id }) => id);
-
-async function nothingIsLost(sessions) {
-  for (const session of sessions) {
-    assert.equal(await world.isInStep(session), true, `user ${session.userId}`);
-    assert.equal((await world.row(session)).lease_holder, null, `user ${session.userId}`);
-  }
-}
+const { ensure, calls, signInOld, signInMany, nothingIsLost } = bookingJob(() => world);
 
 /** Breaks the first `times` calls of a function. */
 function breakCalls(name, fault, times = Infinity) {
@@ -218,44 +193,6 @@ test("a sign-in that overtakes a refresh is as fresh as can be", WIDE, async () 
   assert.equal((await world.row(session)).aimharder_token, renewed.token);
 });
 
-test(
-  "one that others hold for long is waited for within bounds, and doesn't keep the rest from being told",
-  WIDE,
-  async () => {
-    const held = await signInOld("held");
-    const fine = await signInOld("fine");
-    await claimFor(world.sql, "held@example.com");
-    const started = Date.now();
-    const [alone, both] = await Promise.all([
-      ensure({ ids: [held.id], maxAgeSeconds: 60 }),
-      ensure({ ids: [held.id, fine.id], maxAgeSeconds: 60 }),
-    ]);
-    assert.ok(Date.now() - started < 12_000, "within the bound of a call and eight seconds");
-    assert.deepEqual([alone.status, alone.body.code, results(alone)], [429, "refresh_in_progress", ["busy"]]);
-    assert.ok(Number(alone.headers.get("retry-after")) >= 1);
-    assert.deepEqual([both.status, both.body.allFresh, results(both)], [200, false, ["busy", "refreshed"]]);
-    assert.deepEqual([held.calls.length, fine.calls.length], [0, 1]);
-    assert.ok(calls("claim_sessions").length < 30, "it looks ever less often");
-  },
-);
-
-test("a hundred at once, six at a time; a hundred and one are refused", WIDE, async () => {
-  const sessions = await signInMany(100, { latencyMs: 50 });
-  const answer = await ensure({ ids: ids(sessions), maxAgeSeconds: 60 });
-  assert.deepEqual([answer.status, answer.body.allFresh], [200, true]);
-  assert.deepEqual([...new Set(results(answer))], ["refreshed"]);
-  assert.deepEqual(
-    answer.body.sessions.map(({ id }) => id),
-    ids(sessions),
-  );
-  assert.equal(world.site.maxConcurrent, 6);
-  for (const session of sessions) assert.equal(session.calls.length, 1);
-  await nothingIsLost(sessions);
-  const many = await ensure({ ids: ids(sessions), emails: ["ana@example.com"], maxAgeSeconds: 60 });
-  assert.deepEqual([many.status, many.body.code], [400, "bad_request"]);
-  assert.match(many.body.error, /ids and emails/);
-});
-
 test("a hundred addresses of the greatest length are taken", async () => {
   const emails = Array.from({ length: 100 }, (_, index) => `${String(index).padStart(243, "ñ")}@example.com`);
   const { status, body } = await ensure({ emails, maxAgeSeconds: 60 });
@@ -308,27 +245,6 @@ test("what is wrong with a request is named", async () => {
   assert.equal(world.supabase.gateway.calls.length, 0, "none of it costs a database call");
 });
 
-test("it goes ahead of a backlog that is being worked off", WIDE, async () => {
-  const settings = { UPSTREAM_MAX_IN_FLIGHT: "8", UPSTREAM_CALLS_PER_SECOND: "20", REFRESH_BATCH_SIZE: "100" };
-  const worker = await world.startWorker(settings);
-  const backlog = await signInMany(70, { latencyMs: 300 });
-  await world.sql.query("update auth_sessions set next_refresh_at = now() - interval '1 minute'");
-  const urgent = [];
-  for (const name of ["ana", "bruno", "carla"]) urgent.push(await signInOld(name));
-  const run = worker.batch();
-  await world.until(() => world.site.requests.length >= 8, "the backlog is not worked off");
-  const started = Date.now();
-  const answer = await ensure({ ids: ids(urgent), maxAgeSeconds: 60 }, worker);
-  const took = Date.now() - started;
-  const done = backlog.filter((session) => session.calls.length > 0).length;
-  assert.deepEqual(results(answer), ["refreshed", "refreshed", "refreshed"]);
-  assert.ok(done < backlog.length, `after ${took} ms, with ${done} of the backlog called`);
-  assert.ok(took < 2500, `${took} ms`);
-  assert.ok(world.site.maxConcurrent <= 8, `${world.site.maxConcurrent} calls at once`);
-  assert.equal((await run).body.remaining, 0);
-  await nothingIsLost([...backlog, ...urgent]);
-});
-
 test("within the free plan's calls: what can't be done is told as spared, and nothing is lost", WIDE, async () => {
   for (const pace of ["10000", "5"]) {
     const worker = await world.startWorker({ SUBREQUEST_LIMIT: "50", UPSTREAM_CALLS_PER_SECOND: pace });
@@ -348,25 +264,6 @@ test("within the free plan's calls: what can't be done is told as spared, and no
     }
     await nothingIsLost(sessions);
   }
-});
-
-test("while upstream is left alone, it is told so, and what is fresh all the same", async () => {
-  const fresh = await world.signIn();
-  const old = await signInOld("bruno");
-  const upstream = new URL(world.site.url).host;
-  await world.sql.query(
-    "insert into refresh_upstreams (upstream, breaker, breaker_until) values ($1, 'open', now() + interval '5 minutes')",
-    [upstream],
-  );
-  const started = Date.now();
-  const alone = await ensure({ ids: [old.id], maxAgeSeconds: 60 });
-  assert.deepEqual([alone.status, alone.body.code, results(alone)], [503, "upstream_spared", ["spared"]]);
-  const wait = Number(alone.headers.get("retry-after"));
-  assert.ok(wait > 280 && wait <= 300, `Retry-After ${wait}`);
-  const both = await ensure({ ids: [old.id, fresh.id], maxAgeSeconds: 60 });
-  assert.deepEqual([both.status, both.body.allFresh, results(both)], [200, false, ["spared", "fresh"]]);
-  assert.ok(Date.now() - started < 2000, "it is not waited for what won't come in time");
-  assert.equal(world.site.requests.length, 0);
 });
 
 test("a claim whose answer is lost is asked for again: the same leases, one call each", WIDE, async () => {
@@ -439,20 +336,6 @@ test("a database that fails in the middle takes nothing from what is known alrea
   assert.deepEqual([answer.status, answer.body.allFresh, results(answer)], [200, false, ["busy", "refreshed"]]);
   const { rows } = await world.sql.query("select error, refreshed from refresh_runs where trigger = 'ensure_fresh'");
   assert.deepEqual(rows, [{ error: "database_refused", refreshed: 1 }]);
-});
-
-test("when the asker hangs up, what is under way is written, and no more is begun", WIDE, async () => {
-  const sessions = await signInMany(20);
-  const releases = sessions.map((session) => session.hold());
-  const asked = { ids: ids(sessions), maxAgeSeconds: 60 };
-  const leave = world.worker.callAndLeave(ROUTE, { ...key, "content-type": "application/json" }, asked);
-  await world.until(() => world.site.requests.length === 6, "upstream was not asked");
-  leave();
-  await sleep(100);
-  for (const release of releases) release();
-  const { summary } = (await world.logged("run"))[0];
-  assert.deepEqual([summary.refreshed, summary.released], [6, 14]);
-  await nothingIsLost(sessions);
 });
 
 const wish = (seconds, names) => ensure({ ...names, freshAt: ahead(seconds).toISOString() });

@@ -27,6 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
+/// Younger than this is fresh enough for anybody: it may have been refreshed while the claim was on its way, or waited for
+/// its turn behind others'.
+const JUST_NOW: Duration = Duration::from_secs(5);
+
 /// Calls that have to be left for another round: a claim, and what a batch keeps back.
 const CALLS_FOR_A_ROUND: u32 = 16;
 
@@ -242,7 +246,7 @@ impl<'a> Rounds<'a> {
             config,
             started,
             deadline: started.after(config.timeout.saturating_add(PATIENCE)),
-            max_age,
+            max_age: max_age.max(JUST_NOW),
             calls: config.subrequest_limit,
             entries: pending.iter().map(|_| None).collect(),
             pending,

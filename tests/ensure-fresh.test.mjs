@@ -407,6 +407,10 @@ test("upstream's own Retry-After comes before a wish", async () => {
   await wish(300, { ids: [session.id] });
   await world.worker.tick();
   assert.ok((await dueIn(session)) >= 898);
+  const late = await wish(300, { ids: [session.id] });
+  assert.deepEqual([late.body.allScheduled, results(late)], [false, ["throttled"]]);
+  assert.ok((await dueIn(session)) >= 890, "nor does a later wish bring it forward");
+  assert.deepEqual(results(await wish(1800, { ids: [session.id] })), ["scheduled"]);
 });
 
 test("a wish that comes too late is due at once, and one is enough", async () => {

@@ -154,14 +154,16 @@ pub(crate) async fn schedule(
 ) -> Result<Answer, DatabaseError> {
     let (moment, told) = config.wish_fresh(wanted.names(), fresh_at).await?;
     let entries = pending(wanted).into_iter().zip(told).map(|(name, told)| {
-        let looked_after = told
-            .status
-            .as_ref()
-            .is_some_and(|status| status.auto_refresh_enabled);
+        let status = told.status.as_ref();
+        let looked_after = status.is_some_and(|status| status.auto_refresh_enabled);
+        let in_time = status
+            .and_then(|status| status.next_refresh_at)
+            .is_some_and(|due| due <= fresh_at);
         let result = match told.result {
             NamedResult::NotFound => Freshness::NotFound,
             NamedResult::Expired => Freshness::Expired,
-            NamedResult::Active if looked_after => Freshness::Scheduled,
+            NamedResult::Active if looked_after && in_time => Freshness::Scheduled,
+            NamedResult::Active if looked_after => Freshness::Throttled,
             _ => Freshness::NotScheduled,
         };
         Entry::new(&name, result, None, told.status.as_ref(), moment)

@@ -1095,8 +1095,8 @@ as $$
     and from_there.ended_beyond >= 5 and from_there.ended_beyond * 10 >= from_there.told_beyond
 $$;
 
--- Has these sessions fresh at p_fresh_at: their next refresh is brought forward to just before. Answers one entry for each
--- name, in their order, ids before e-mails.
+-- Has these sessions fresh at p_fresh_at: their next refresh is brought forward to just before, unless upstream asked to
+-- leave them alone for longer. Answers one entry for each name, in their order, ids before e-mails.
 create or replace function public.wish_fresh(p_ids uuid[], p_emails text[], p_fresh_at timestamptz) returns jsonb
 language plpgsql
 set search_path = ''
@@ -1117,7 +1117,8 @@ begin
   on conflict do nothing;
   update public.auth_sessions session
   set next_refresh_at = begin_at
-  where session.id = any (ids) and session.refresh_state = 'active' and session.next_refresh_at > begin_at;
+  where session.id = any (ids) and session.refresh_state = 'active' and session.next_refresh_at > begin_at
+    and session.last_refresh_error is distinct from 'throttled';
 
   return jsonb_build_object(
     'now', public.to_millis(moment),

@@ -577,6 +577,7 @@ mod tests {
             outcome: Outcome::Unreachable,
             cookies: None,
             status: None,
+            said_over: false,
             tries: 1,
             duration: Duration::ZERO,
         };

@@ -211,6 +211,8 @@ pub(crate) struct Outlook {
     pub(crate) held: Option<Held>,
     /// Calls a second that upstream gets now.
     pub(crate) calls_per_second: f64,
+    /// How long refreshes took lately, on average.
+    pub(crate) refresh_ms: Option<u64>,
     /// How long sessions were found to live without a refresh, in seconds.
     pub(crate) life_seconds: Option<u32>,
 }

@@ -216,12 +216,12 @@ impl<'a> Driver<'a> {
                         Fate::Lost => Written::Superseded,
                         Fate::Refused | Fate::Locked => Written::Refused,
                     });
-                    batch.finished(entries.into_iter().zip(written), calls, held, now());
+                    batch.finished(entries.into_iter().zip(written), calls, held);
                 }
                 Err(error) => {
                     log::unwritten(entries.iter().map(FinishEntry::id), error);
                     self.note(error);
-                    batch.finish_failed(&entries, calls, now());
+                    batch.finish_failed(&entries, calls);
                 }
             },
         }

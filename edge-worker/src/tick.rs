@@ -1,6 +1,8 @@
 //! The cron's tick and the queue's messages. A tick learns what there is to do, wakes as many others as that needs,
 //! and works itself, so that nothing depends on the queue.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use session_core::{due, fanout::Capacity};
 use worker::{BatchMessageBuilder, Env, MessageBatch, MessageExt, Queue, QueueRetryOptionsBuilder};
@@ -51,6 +53,7 @@ async fn look_and_wake(config: &Config, queue: Option<&Queue>) -> u32 {
         sessions: config.sessions_per_run,
         width: WIDTH,
         time: START_FOR,
+        refresh: Duration::ZERO,
         in_flight: config.max_in_flight,
         calls_per_second: config.calls_per_second.into(),
         most: config.max_consumers,
@@ -68,6 +71,7 @@ async fn look_and_wake(config: &Config, queue: Option<&Queue>) -> u32 {
         log::interval_too_long(config.interval, recommended, outlook.life_seconds);
     }
     capacity.calls_per_second = outlook.calls_per_second;
+    capacity.refresh = Duration::from_millis(outlook.refresh_ms.unwrap_or_default());
     let helpers = capacity.helpers(outlook.due);
     let Some(queue) = queue.filter(|_| helpers > 0 && outlook.held.is_none()) else {
         return 1;

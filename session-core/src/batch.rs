@@ -151,6 +151,8 @@ pub struct Batch {
     queue: VecDeque<Queued>,
     unwritten: Vec<FinishEntry>,
     unwritten_since: Option<Timestamp>,
+    /// Since when what is being written waits to be in the database.
+    writing_since: Option<Timestamp>,
     refreshing: u32,
     claiming: bool,
     finishing: bool,
@@ -190,6 +192,7 @@ impl Batch {
             queue: VecDeque::new(),
             unwritten: Vec::new(),
             unwritten_since: None,
+            writing_since: None,
             refreshing: 0,
             claiming: false,
             finishing: false,
@@ -294,9 +297,8 @@ impl Batch {
         results: impl IntoIterator<Item = (FinishEntry, Written)>,
         calls: u32,
         held: Option<Held>,
-        now: Timestamp,
     ) {
-        self.finish_ended(calls, now);
+        self.finish_ended(calls);
         if held.is_some() {
             self.tally.held = held;
             self.supply = Supply::Halted;
@@ -317,8 +319,8 @@ impl Batch {
     }
 
     /// A finish failed for good: no further token is presented, as nothing could be written.
-    pub fn finish_failed(&mut self, entries: &[FinishEntry], calls: u32, now: Timestamp) {
-        self.finish_ended(calls, now);
+    pub fn finish_failed(&mut self, entries: &[FinishEntry], calls: u32) {
+        self.finish_ended(calls);
         self.supply = Supply::Halted;
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         self.tally.unwritten = self.tally.unwritten.saturating_add(count);
@@ -374,9 +376,14 @@ impl Batch {
 
     fn may_start(&self, now: Timestamp) -> bool {
         let stuck = self
-            .unwritten_since
+            .oldest_result()
             .is_some_and(|since| now.since(since) > UNWRITTEN_BOUND);
         self.supply != Supply::Halted && !stuck && now < self.limits.deadline && !self.is_short_of_calls()
+    }
+
+    /// Since when the result that waits longest to be in the database has waited.
+    fn oldest_result(&self) -> Option<Timestamp> {
+        self.writing_since.or(self.unwritten_since)
     }
 
     fn is_short_of_calls(&self) -> bool {
@@ -405,9 +412,9 @@ impl Batch {
         self.limits.sessions.saturating_sub(self.tally.claimed)
     }
 
-    fn finish_ended(&mut self, calls: u32, now: Timestamp) {
+    fn finish_ended(&mut self, calls: u32) {
         self.finishing = false;
-        self.unwritten_since = (!self.unwritten.is_empty()).then_some(now);
+        self.writing_since = None;
         // The first call was reserved when the finish began.
         self.calls_left = self.calls_left.saturating_sub(calls.saturating_sub(1));
     }
@@ -430,6 +437,7 @@ impl Batch {
 
     fn finish(&mut self) -> Step {
         self.finishing = true;
+        self.writing_since = self.unwritten_since.take();
         self.troubles = 0;
         let calls = self.calls_left.max(1);
         self.calls_left = self.calls_left.saturating_sub(1);
@@ -691,7 +699,7 @@ mod tests {
                     }
                     Step::Refresh(row) => {
                         let since = batch
-                            .unwritten_since
+                            .oldest_result()
                             .map_or(0, |since| self.now - since.as_millis());
                         self.presented_while_unwritten = self.presented_while_unwritten.max(since);
                         let takes = (self.latency)(row.id.parse().unwrap());
@@ -702,7 +710,7 @@ mod tests {
                         assert!(calls >= 1);
                         self.finishes += 1;
                         let waited = batch
-                            .unwritten_since
+                            .writing_since
                             .map_or(0, |since| self.now - since.as_millis());
                         self.longest_unwritten = self.longest_unwritten.max(waited);
                         let takes = if self.now >= self.database_down_from {
@@ -754,18 +762,13 @@ mod tests {
                 } => batch.claimed(claimed, asked, lease, Timestamp::from_millis(at), now),
                 Event::Refresh(row) => batch.answered(refreshed(&row), 1, now),
                 Event::Finish(entries) if self.now >= self.database_down_from => {
-                    batch.finish_failed(&entries, 6, now);
+                    batch.finish_failed(&entries, 6);
                 }
                 Event::Finish(entries) => {
                     for entry in entries.iter().filter(|entry| entry.kind() == Kind::Refreshed) {
                         assert!(self.written.insert(entry.id().to_owned()), "written twice");
                     }
-                    batch.finished(
-                        entries.into_iter().map(|entry| (entry, Written::Kept)),
-                        1,
-                        None,
-                        now,
-                    );
+                    batch.finished(entries.into_iter().map(|entry| (entry, Written::Kept)), 1, None);
                 }
             }
         }
@@ -856,17 +859,12 @@ mod tests {
             panic!("not told")
         };
         let results = entries.into_iter().map(|entry| (entry, Written::Kept));
-        batch.finished(results, 1, Some(Held::Breaker), now);
+        batch.finished(results, 1, Some(Held::Breaker));
         let Step::Finish { entries, .. } = batch.next(now) else {
             panic!("not given back")
         };
         assert_eq!(entries.len(), 7);
-        batch.finished(
-            entries.into_iter().map(|entry| (entry, Written::Kept)),
-            1,
-            None,
-            now,
-        );
+        batch.finished(entries.into_iter().map(|entry| (entry, Written::Kept)), 1, None);
         assert!(matches!(batch.next(now), Step::Done));
         let tally = batch.into_tally();
         assert_eq!(
@@ -892,12 +890,7 @@ mod tests {
         let Step::Finish { entries, .. } = batch.next(now) else {
             panic!("nothing to write")
         };
-        batch.finished(
-            entries.into_iter().map(|entry| (entry, Written::Kept)),
-            1,
-            None,
-            now,
-        );
+        batch.finished(entries.into_iter().map(|entry| (entry, Written::Kept)), 1, None);
         assert!(matches!(batch.next(now), Step::Done));
     }
 

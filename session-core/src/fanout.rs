@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// A call to upstream takes about so long: what a run can do within its time is reckoned from it.
-const TYPICAL_CALL: Duration = Duration::from_millis(500);
+/// A refresh takes at least about so long: what a run can do within its time is reckoned from it.
+const USUAL_REFRESH: Duration = Duration::from_millis(500);
 
 /// Of a run's fetches, the share that presents sessions: the others claim, write, and are kept back for trouble.
 const CALLS_THAT_PRESENT: f64 = 0.6;
@@ -19,6 +19,8 @@ pub struct Capacity {
     pub width: u32,
     /// How long a run starts refreshes.
     pub time: Duration,
+    /// How long refreshes took lately; zero where that is not known. On a slow day a run does a tenth of the usual.
+    pub refresh: Duration,
     /// Sessions presented at once by all runs.
     pub in_flight: u32,
     /// Calls a second by all runs.
@@ -46,7 +48,8 @@ impl Capacity {
     /// Sessions that one run can refresh.
     fn each(&self) -> f64 {
         let by_calls = f64::from(self.calls) * CALLS_THAT_PRESENT;
-        let by_time = f64::from(self.width) * self.time.as_secs_f64() / TYPICAL_CALL.as_secs_f64();
+        let refresh = self.refresh.max(USUAL_REFRESH);
+        let by_time = f64::from(self.width) * self.time.as_secs_f64() / refresh.as_secs_f64();
         by_calls.min(by_time).min(self.sessions.into()).max(1.0)
     }
 }
@@ -69,6 +72,7 @@ mod tests {
         sessions: 10_000,
         width: 6,
         time: Duration::from_secs(45),
+        refresh: Duration::ZERO,
         in_flight: 1_000,
         calls_per_second: 1_000.0,
         most: 100,
@@ -107,6 +111,15 @@ mod tests {
             .helpers(50_000),
             1
         );
+    }
+
+    #[test]
+    fn a_slow_upstream_needs_more_hands() {
+        let slow = Capacity {
+            refresh: Duration::from_secs(5),
+            ..PAID
+        };
+        assert_eq!((slow.helpers(54), slow.helpers(55), slow.helpers(540)), (0, 1, 9));
     }
 
     #[test]

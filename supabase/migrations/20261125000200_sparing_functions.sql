@@ -598,7 +598,8 @@ begin
     where session.id = any (ids) and session.refresh_state = 'exhausted';
   end if;
   -- What an earlier call of this holder leased keeps its fence, and its right to a call.
-  select coalesce(jsonb_agg(public.claimed_session_json(session) || '{"startsInMs": 0}'), '[]') || claimed into claimed
+  select coalesce(jsonb_agg(public.claimed_session_json(session) || '{"startsInMs": 0}' order by session.id), '[]') || claimed
+  into claimed
   from public.auth_sessions session
   where results ->> session.id::text = 'claimed' and session.id = any (named) and session.lease_holder = p_holder;
 
@@ -1029,7 +1030,7 @@ end
 $$;
 
 -- What a tick has before it: how much is due (counted up to p_limit), whether upstream is spared, how many calls at once
--- it may get, and how long sessions were found to live, measured anew each hour.
+-- it may get, how long refreshes took lately, and how long sessions were found to live, measured anew each hour.
 create or replace function public.outlook(p_upstream text, p_policy jsonb, p_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
@@ -1062,6 +1063,15 @@ begin
       select sum(slot.width) from public.refresh_slots slot
       where slot.upstream = p_upstream and slot.expires_at > moment), 0),
     'callsPerSecond', coalesce(public.current_rate(up, policy, moment), policy.calls_per_second),
+    'refreshMs', (
+      select round(avg(lately.duration_ms))::bigint
+      from (
+        select attempt.duration_ms, attempt.tries from public.refresh_attempts attempt
+        where attempt.finished_at > moment - interval '10 minutes'
+        order by attempt.finished_at desc, attempt.session_id
+        limit 100
+      ) lately
+      where lately.tries > 0),
     'lifeSeconds', policy.life_seconds);
 end
 $$;

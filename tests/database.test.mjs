@@ -287,7 +287,7 @@ test("a batch costs a few database calls, not some for each session", WIDE, asyn
 });
 
 test("a run stays within the platform's limit of subrequests, and says what remains", WIDE, async () => {
-  const worker = await world.startWorker({ SUBREQUEST_LIMIT: "50" });
+  const worker = await world.startWorker({ SUBREQUEST_LIMIT: "50", REFRESH_SESSIONS_PER_RUN: "1000" });
   for (let index = 0; index < 60; index += 1) await world.signIn({ email: `user${index}@example.com`, due: true });
   world.supabase.gateway.calls.length = 0;
   const { body } = await worker.batch();

@@ -27,6 +27,7 @@ const REACHED = [
   "held: rate",
   "an abandoned lease taken over",
   "finish: written",
+  "finish: doubted",
   "finish: already",
   "finish: lost",
   "fingerprints clash",
@@ -107,7 +108,7 @@ const SESSION = [
 ];
 const UPSTREAM = [
   ...plain(["rate", "breaker", "openings", "answers", "faults", "throttles", "answers_before", "faults_before"]),
-  ...plain(["throttles_before", "throttled", "suspects"]),
+  ...plain(["throttles_before", "throttled", "suspects", "called_over"]),
   ...times(["next_start_at", "next_urgent_at", "rate_at", "paused_until", "breaker_until", "window_at"]),
 ];
 const TABLES = `select jsonb_build_object(

@@ -30,7 +30,9 @@ async function breakerIsOver() {
 }
 
 async function allDue() {
-  await world.sql.query("update auth_sessions set next_refresh_at = now() - interval '1 second'");
+  await world.sql.query(
+    "update auth_sessions set next_refresh_at = now() - interval '1 second' where refresh_state = 'active'",
+  );
 }
 
 /** The most calls that began within any such span. */
@@ -114,7 +116,32 @@ test("a Retry-After of an upstream that is down is heeded by all", async () => {
   const { breaker, breaker_until: until } = await upstream();
   assert.equal(breaker, "open");
   assert.ok(until - Date.now() > 390_000);
-  assert.ok((await world.worker.batch()).body.held === "breaker");
+  assert.equal((await world.worker.batch()).body.held, "breaker");
+});
+
+test("a login page for everybody is not believed, as long as the sessions may live", WIDE, async () => {
+  const sessions = await world.signInMany(40);
+  for (const session of sessions) session.fail("expired_login_redirect");
+  await world.worker.batch({ batchSize: 10 });
+  const { rows: over } = await world.sql.query("select id from auth_sessions where refresh_state = 'expired'");
+  assert.ok(over.length <= 10, `${over.length} were believed`);
+  const [doubted] = sessions.filter((session) => !over.some(({ id }) => id === session.id));
+  const row = await world.row(doubted);
+  assert.deepEqual([row.refresh_state, row.last_refresh_error], ["active", "unrecognised"]);
+  await world.set(doubted, { last_attempt_at: null });
+  const asked = await world.worker.call("/api/auth/refresh", { method: "POST", headers: as(row.user_email) });
+  assert.deepEqual([asked.status, asked.body.code], [502, "upstream_unrecognised"], "and its user is not told so");
+
+  const [old] = sessions.filter((session) => session !== doubted && !over.some(({ id }) => id === session.id));
+  const longAgo = new Date(Date.now() - 2 * 3_600_000);
+  await world.set(old, { signed_in_at: longAgo, next_refresh_at: longAgo, in_doubt_since: null });
+  await world.worker.batch({ batchSize: 1 });
+  assert.equal((await world.row(old)).refresh_state, "expired", "none lived for so long");
+
+  for (const session of sessions) session.heal();
+  await allDue();
+  await world.worker.batch({ batchSize: 10 });
+  assert.equal(fresh(sessions).length, 40 - over.length - 1);
 });
 
 test("a probe whose Worker died is followed by another", WIDE, async () => {

@@ -239,6 +239,8 @@ pub(crate) struct FinishResult {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fate {
     Written,
+    /// Written as a failure like others: the database sees that upstream calls every session over.
+    Doubted,
     Already,
     Lost,
     /// The table would not take it, by a constraint or a trigger of its own.
@@ -251,7 +253,7 @@ impl Fate {
     /// Why the entry is not in the database, if it should be.
     pub(crate) const fn error(self) -> Option<DatabaseError> {
         match self {
-            Self::Written | Self::Already | Self::Lost => None,
+            Self::Written | Self::Doubted | Self::Already | Self::Lost => None,
             Self::Refused => Some(DatabaseError::RowRefused),
             Self::Locked => Some(DatabaseError::TimedOut),
         }

@@ -378,6 +378,7 @@ fn settled(name: &Pending, told: &NamedEntry, came_of: &HashMap<String, Told>, m
                 (_, None) => (Freshness::Spared, None),
                 (Fate::Refused | Fate::Locked, _) => (Freshness::Failed, None),
                 // A sign-in or another claim came between: a further look tells.
+                (Fate::Doubted, _) => (Freshness::Failed, Some(OutcomeCode::Unrecognised)),
                 (Fate::Lost, _) => (Freshness::Busy, None),
                 (_, outcome @ Some(OutcomeCode::Refreshed)) => (Freshness::Refreshed, outcome),
                 (_, outcome @ Some(OutcomeCode::Expired)) => (Freshness::Expired, outcome),

@@ -6,13 +6,13 @@ use futures_channel::oneshot;
 use futures_util::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
-use session_core::outcome::Outcome;
+use session_core::{outcome::Outcome, wire::State};
 use worker::{Context, Env, Headers, Method, Request, Response};
 
 use crate::{
     answer::{ApiError, success},
     config::{Config, config},
-    database::{Fate, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
+    database::{Fate, FinishResult, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
     ensure,
     identity::{self, Provenance, User},
     log,
@@ -227,6 +227,12 @@ async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Re
                 Some(result) if matches!(refreshed.outcome, Outcome::Refreshed(_)) => {
                     let status = result.status.ok_or(ApiError::NoSession)?;
                     ok(&status.to_refresh_answer(false, MANUAL_PAUSE, server_time))
+                }
+                Some(FinishResult {
+                    status: Some(status), ..
+                }) if status.state != State::Expired && refreshed.outcome == Outcome::Expired => {
+                    // The database doesn't believe it: upstream calls every session over.
+                    Err(ApiError::from_outcome(&Outcome::Unrecognised))
                 }
                 _ => Err(ApiError::from_outcome(&refreshed.outcome)),
             }

@@ -213,6 +213,7 @@ impl<'a> Driver<'a> {
                     self.keep_told(&entries, finish.results);
                     let written = fates.into_iter().map(|fate| match fate {
                         Fate::Written | Fate::Already => Written::Kept,
+                        Fate::Doubted => Written::Doubted,
                         Fate::Lost => Written::Superseded,
                         Fate::Refused | Fate::Locked => Written::Refused,
                     });

@@ -112,6 +112,8 @@ pub enum Held {
 pub enum Written {
     /// It is in the database.
     Kept,
+    /// So it is, but the end of the session is not believed: upstream calls all of them over.
+    Doubted,
     /// A sign-in or another claim came between: what is stored is newer and stays.
     Superseded,
     /// The table would not take it.
@@ -307,7 +309,8 @@ impl Batch {
         for (entry, written) in results {
             all_refused &= written == Written::Refused;
             match written {
-                Written::Kept => self.tally.count(&entry),
+                Written::Kept => self.tally.count(entry.kind(), entry.outcome()),
+                Written::Doubted => self.tally.count(Kind::Failed, Some(OutcomeCode::Unrecognised)),
                 Written::Superseded => self.tally.superseded = self.tally.superseded.saturating_add(1),
                 Written::Refused => self.tally.unwritten = self.tally.unwritten.saturating_add(1),
             }
@@ -504,15 +507,15 @@ impl Tally {
         self.held = other.held;
     }
 
-    fn count(&mut self, entry: &FinishEntry) {
-        let slot = match entry.kind() {
+    fn count(&mut self, kind: Kind, outcome: Option<OutcomeCode>) {
+        let slot = match kind {
             Kind::Refreshed => &mut self.refreshed,
             Kind::Failed => &mut self.failed,
             Kind::Expired => &mut self.expired,
             Kind::Released => &mut self.released,
         };
         *slot = slot.saturating_add(1);
-        if let Some(outcome) = entry.outcome() {
+        if let Some(outcome) = outcome {
             let count = self.outcomes.entry(outcome).or_default();
             *count = count.saturating_add(1);
         }

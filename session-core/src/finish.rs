@@ -83,7 +83,8 @@ impl FinishEntry {
                 Some(renewal),
                 Some(due::after_success(interval, unit)),
             ),
-            Outcome::Expired => (Kind::Expired, None, None),
+            // In case the database doesn't believe it: it sees what all sessions are answered.
+            Outcome::Expired => (Kind::Expired, None, Some(failure_wait)),
             Outcome::Throttled { .. }
             | Outcome::Refused
             | Outcome::UpstreamFault { .. }
@@ -204,9 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_session_has_no_next_time() {
+    fn an_expired_session_has_a_next_time_in_case_that_it_is_not_believed() {
+        let mut entry = written(Outcome::Expired);
+        let next = entry.as_object_mut().unwrap().remove("nextInSeconds");
+        assert!(next.and_then(|next| next.as_f64()).unwrap() >= 20.0);
         assert_eq!(
-            written(Outcome::Expired),
+            entry,
             json!({
                 "id": "1", "fence": 7, "kind": "expired", "outcome": "expired", "own": false,
                 "upstreamStatus": 200, "durationMs": 120, "tries": 1,

@@ -78,7 +78,9 @@ create table if not exists public.refresh_upstreams (
   -- Sessions, two at the most, that were throttled in these windows: one alone is that session's own affair.
   throttled uuid[] not null default '{}',
   -- Sessions, three at the most, that were answered oddly since anybody was renewed: so many are nobody's own affair.
-  suspects uuid[] not null default '{}'
+  suspects uuid[] not null default '{}',
+  -- Sessions, eleven at the most, that were called over since anybody was renewed: so many at once are not believed.
+  called_over uuid[] not null default '{}'
 ) with (fillfactor = 50);
 
 -- Who may have how many calls under way. A Worker that died loses its right with its leases.

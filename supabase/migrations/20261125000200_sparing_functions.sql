@@ -423,6 +423,16 @@ begin
 end
 $$;
 
+-- Gives exhausted sessions another chance: due at once, so that the batch sees to them if this attempt is never finished.
+create or replace function public.take_up_again(p_ids uuid[], p_moment timestamptz) returns void
+language sql
+set search_path = ''
+as $$
+  update public.auth_sessions session
+  set refresh_state = 'active', session_failures = 0, next_refresh_at = coalesce(session.next_refresh_at, p_moment)
+  where session.id = any (p_ids) and session.refresh_state = 'exhausted'
+$$;
+
 drop function if exists public.claim_session(text, uuid, uuid, integer, integer, integer);
 
 -- Takes a lease on one session of the user with this e-mail: the one named, else the one signed in most recently.
@@ -482,17 +492,12 @@ begin
       held := may.held;
       retry_in := may.retry;
     else
+      perform public.take_up_again(array[session.id], moment);
       claimed := public.lease_sessions(
         array[session.id], p_holder, null, 'user', p_lease_seconds, moment, may.first_start, may.rate) -> 0;
       perform public.take_starts(p_upstream, p_holder, may.width, 1, may.first_start, may.rate, may.probe, true,
         moment, p_lease_seconds);
-      update public.auth_sessions target
-      set refresh_state = 'active',
-          session_failures = case when target.refresh_state = 'exhausted' then 0 else target.session_failures end,
-          -- An exhausted one has none: if this attempt is never finished, the batch has to see to it.
-          next_refresh_at = coalesce(target.next_refresh_at, moment)
-      where target.id = session.id
-      returning target.* into session;
+      select target.* into session from public.auth_sessions target where target.id = session.id;
     end if;
   elsif result = 'again' then
     -- The same lease keeps its fence: the holder may be at work under it already.
@@ -589,13 +594,11 @@ begin
     for update of session skip locked
   ) locked;
   if cardinality(ids) > 0 then
+    perform public.take_up_again(ids, moment);
     claimed := public.lease_sessions(
       ids, p_holder, p_run_id, p_trigger, p_lease_seconds, moment, may.first_start, may.rate);
     perform public.take_starts(p_upstream, p_holder, may.width, cardinality(ids), may.first_start, may.rate,
       may.probe, true, moment, p_lease_seconds);
-    update public.auth_sessions session
-    set refresh_state = 'active', session_failures = 0, next_refresh_at = coalesce(session.next_refresh_at, moment)
-    where session.id = any (ids) and session.refresh_state = 'exhausted';
   end if;
   -- What an earlier call of this holder leased keeps its fence, and its right to a call.
   select coalesce(jsonb_agg(public.claimed_session_json(session) || '{"startsInMs": 0}' order by session.id), '[]') || claimed
@@ -808,6 +811,7 @@ begin
     count(*) filter (where entry.outcome in ('upstream_fault', 'unreachable', 'timed_out', 'refused')) as faults,
     count(*) filter (where entry.outcome = 'throttled') as throttles,
     count(*) filter (where entry.outcome = 'refreshed') as renewed,
+    array_agg(entry.id order by entry.id) filter (where entry.kind = 'expired' or entry."saidOver") as called_over,
     coalesce(sum(entry.tries - 1) filter (where entry.tries > 1), 0) as repetitions,
     max(entry."retryAfterSeconds") filter (where entry.outcome = 'throttled') as retry_after,
     max(entry."retryAfterSeconds") filter (where entry.outcome = 'upstream_fault') as fault_retry_after,
@@ -816,7 +820,7 @@ begin
       where entry.outcome in ('refused', 'unrecognised') and not coalesce(entry."saidOver", false)) as odd
   into told
   from jsonb_to_recordset(p_answered) as entry (
-    id uuid, outcome text, tries integer, "retryAfterSeconds" float8, "saidOver" boolean);
+    id uuid, kind text, outcome text, tries integer, "retryAfterSeconds" float8, "saidOver" boolean);
 
   up := public.lock_upstream(p_upstream);
   select * into strict policy from public.refresh_policy;
@@ -851,6 +855,10 @@ begin
     when told.renewed > 0 then '{}'
     else public.first_distinct(up.suspects || told.odd, 3)
   end;
+  up.called_over := case
+    when told.renewed > 0 then '{}'
+    else public.first_distinct(up.called_over || told.called_over, 11)
+  end;
 
   -- Calls that were repeated within an attempt had no start of their own.
   up.next_start_at := greatest(up.next_start_at, p_moment) + public.seconds(told.repetitions / rate_now);
@@ -867,7 +875,7 @@ begin
     end if;
   end if;
 
-  if up.breaker = 'half_open' and told.answers > told.faults then
+  if up.breaker = 'half_open' and told.answers > told.faults + told.throttles then
     -- Back again: what waited comes slowly at first.
     up.breaker := 'closed';
     up.openings := 0;
@@ -883,7 +891,7 @@ begin
     -- 15 seconds, doubled each time, two minutes at the most; jittered, and not before the time that upstream named.
     up.breaker_until := p_moment + public.seconds(greatest(
       least(15 * 2 ^ least(up.openings, 4), 120) * (0.75 + 0.5 * public.keepalive_unit()),
-      least(coalesce(told.fault_retry_after, 0), 3600)));
+      least(coalesce(greatest(told.fault_retry_after, told.retry_after), 0), 3600)));
     up.openings := up.openings + 1;
   end if;
 
@@ -892,8 +900,9 @@ begin
       breaker = up.breaker, breaker_until = up.breaker_until, openings = up.openings, window_at = up.window_at,
       answers = up.answers, faults = up.faults, throttles = up.throttles, answers_before = up.answers_before,
       faults_before = up.faults_before, throttles_before = up.throttles_before, throttled = up.throttled,
-      suspects = up.suspects
-  where target.upstream = p_upstream;
+      suspects = up.suspects, called_over = up.called_over
+  where target.upstream = p_upstream
+  returning target.* into up;
   return case when up.paused_until > p_moment then 'paused' when up.breaker = 'open' then 'breaker' end;
 exception
   when lock_not_available then
@@ -916,6 +925,37 @@ as $$
   ) kept
 $$;
 
+-- With more than ten sessions called over and nobody renewed in between, it is the site that has lost its mind: for so
+-- long a refusal is a failure like others, unless the session is older than any lived.
+create or replace function public.doubt_refusals_of_all(
+  p_results jsonb, p_upstream text, p_moment timestamptz
+) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  with entries as (
+    select element.entry, element.position, (element.entry ->> 'id')::uuid as id, element.entry ->> 'kind' as kind,
+      element.entry ->> 'kind' = 'expired' or coalesce((element.entry ->> 'saidOver')::boolean, false) as called_over
+    from jsonb_array_elements(p_results) with ordinality as element (entry, position)
+  ), all_called_over as (
+    select unnest(up.called_over) as id from public.refresh_upstreams up where up.upstream = p_upstream
+    union
+    select entries.id from entries where entries.called_over
+  )
+  select case
+    when (select count(*) from all_called_over) <= 10 or exists (select from entries where entries.kind = 'refreshed')
+      then p_results
+    else (
+      select jsonb_agg(case
+          when entries.kind = 'expired' and public.alive_at(session) > p_moment - interval '90 minutes'
+            then entries.entry || '{"kind": "failed", "outcome": "unrecognised", "own": true, "saidOver": true}'
+          else entries.entry
+        end order by entries.position)
+      from entries
+      left join public.auth_sessions session on session.id = entries.id)
+  end
+$$;
+
 drop function if exists public.finish_sessions(uuid, uuid, text, jsonb);
 
 -- Writes all entries in one statement; where one of them can't be written, each by itself, so that it doesn't take
@@ -926,6 +966,7 @@ drop function if exists public.finish_sessions(uuid, uuid, text, jsonb);
 -- failure may be the session's own, "saidOver": whether the site called the session over, which is not believed yet,
 -- "token", "cookies", "fingerprint", "nextInSeconds", "retryAfterSeconds", "upstreamStatus", "durationMs", "tries"}, …],
 -- each session once. p_done: the holder makes no further calls.
+-- An expired entry's nextInSeconds is for the case that it is not believed, which its result `doubted` tells.
 -- `held` in the answer: what is claimed and not presented yet had better be given back.
 create or replace function public.finish_sessions(
   p_holder uuid, p_run_id uuid, p_trigger text, p_results jsonb, p_upstream text, p_done boolean
@@ -935,6 +976,7 @@ set search_path = ''
 as $$
 declare
   moment timestamptz := public.keepalive_now();
+  results jsonb := public.doubt_refusals_of_all(p_results, p_upstream, moment);
   exhaust_after integer;
   answers jsonb;
   held text;
@@ -958,7 +1000,7 @@ begin
 
   begin
     perform set_config('lock_timeout', '1500ms', true);
-    answers := public.finish_together(p_holder, p_run_id, p_trigger, p_results, moment, exhaust_after);
+    answers := public.finish_together(p_holder, p_run_id, p_trigger, results, moment, exhaust_after);
   exception
     when lock_not_available or integrity_constraint_violation or data_exception or plpgsql_error
       or with_check_option_violation then
@@ -970,7 +1012,7 @@ begin
     for numbered in
       -- In the order of their ids, as ever.
       select element.entry, element.position
-      from jsonb_array_elements(p_results) with ordinality as element (entry, position)
+      from jsonb_array_elements(results) with ordinality as element (entry, position)
       order by (element.entry ->> 'id')::uuid
     loop
       answers := answers || (
@@ -984,10 +1026,20 @@ begin
 
   held := public.note_answers(p_upstream, p_holder, p_done, (
     select coalesce(jsonb_agg(element.entry), '[]')
-    from jsonb_array_elements(p_results) with ordinality as element (entry, position)
+    from jsonb_array_elements(results) with ordinality as element (entry, position)
     join jsonb_array_elements(answers) with ordinality as told (answer, position) using (position)
     where told.answer ->> 'result' = 'written' and element.entry ->> 'kind' <> 'released'
   ), moment);
+  if results <> p_results then
+    select jsonb_agg(case
+        when told.answer ->> 'result' = 'written' and results -> told.position::integer - 1 ->> 'kind'
+          <> p_results -> told.position::integer - 1 ->> 'kind'
+          then told.answer || '{"result": "doubted"}'
+        else told.answer
+      end order by told.position)
+    into answers
+    from jsonb_array_elements(answers) with ordinality as told (answer, position);
+  end if;
   return jsonb_build_object('now', public.to_millis(moment), 'results', answers, 'held', held);
 end
 $$;

@@ -176,6 +176,7 @@ impl Coverage {
         for told in &answer.results {
             self.note(match told.result {
                 Fate::Written => "finish: written",
+                Fate::Doubted => "finish: doubted",
                 Fate::Already => "finish: already",
                 Fate::Lost => "finish: lost",
             });

@@ -12,6 +12,8 @@ pub(super) enum Mood {
     Storm,
     Odd,
     Dying,
+    /// Its login page for everybody.
+    SignsAllOut,
 }
 
 pub(super) struct Dice(Rng);
@@ -60,7 +62,8 @@ impl Dice {
     }
 
     pub(super) fn mood(&mut self) -> Mood {
-        match self.0.u32(..10) {
+        match self.0.u32(..11) {
+            10 => Mood::SignsAllOut,
             0..4 => Mood::Calm,
             4..6 => Mood::Outage,
             6..8 => Mood::Storm,
@@ -88,6 +91,7 @@ impl Dice {
             Mood::Outage => &[UpstreamFault, Unreachable, TimedOut],
             Mood::Storm => &[Throttled, Throttled, Refreshed],
             Mood::Odd => &[Refused, Unrecognised],
+            Mood::SignsAllOut => &[Expired],
             Mood::Dying => &[Expired, Unrecognised, Refreshed],
         };
         let any = &[
@@ -101,7 +105,12 @@ impl Dice {
             Unrecognised,
             Unusable,
         ];
-        let from = if self.one_in(8) { any } else { usual };
+        let steady = matches!(mood, Mood::SignsAllOut);
+        let from = if self.one_in(if steady { 40 } else { 8 }) {
+            any
+        } else {
+            usual
+        };
         from[self.below(from.len())]
     }
 }

@@ -89,10 +89,7 @@ impl<W: Write> History<W> {
             self.dice.between(1, 3)
         };
         entry.duration_ms = self.dice.between(1, 9000);
-        if kind != Kind::Expired {
-            entry.next_in_seconds =
-                Some(self.dice.unit() * if kind == Kind::Refreshed { 1140.0 } else { 120.0 });
-        }
+        entry.next_in_seconds = Some(self.dice.unit() * if kind == Kind::Refreshed { 1140.0 } else { 120.0 });
         if matches!(outcome, Code::Throttled | Code::UpstreamFault) && !self.dice.one_in(3) {
             entry.retry_after_seconds = Some(self.dice.between(0, 40) as f64);
         }

@@ -198,6 +198,7 @@ pub(crate) struct Told {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fate {
     Written,
+    Doubted,
     Already,
     Lost,
 }

@@ -195,7 +195,7 @@ impl Database {
                 "window_at": known(up.window_at), "answers": up.now.answers, "faults": up.now.faults,
                 "throttles": up.now.throttles, "answers_before": up.before.answers,
                 "faults_before": up.before.faults, "throttles_before": up.before.throttles,
-                "throttled": up.throttled, "suspects": up.suspects,
+                "throttled": up.throttled, "suspects": up.suspects, "called_over": up.called_over,
             })
         });
         let slots: Vec<_> = self

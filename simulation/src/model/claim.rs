@@ -125,11 +125,11 @@ impl Database {
                 answer.retry_after_seconds = Some((may.retry.ceil() as i64).max(1));
                 UserResult::Spared
             } else {
+                self.take_up_again(id, moment);
                 claimed = self
                     .lease_sessions(&[id], claim.holder, claim.lease_seconds, moment, &may)
                     .pop();
                 self.take_starts(claim.holder, &may, 1, true, moment, claim.lease_seconds);
-                self.take_up_again(id, moment);
                 UserResult::Claimed
             }
         };
@@ -165,13 +165,13 @@ impl Database {
             .map(|session| Claimed::of(session, moment, 0))
             .collect();
         if !ids.is_empty() {
+            for id in &ids {
+                self.take_up_again(*id, moment);
+            }
             let newly = self.lease_sessions(&ids, claim.holder, claim.lease_seconds, moment, &may);
             sessions.extend(newly);
             let count = ids.len() as i64;
             self.take_starts(claim.holder, &may, count, true, moment, claim.lease_seconds);
-            for id in &ids {
-                self.take_up_again(*id, moment);
-            }
         }
         let entry = |id: &Option<Id>| -> Named {
             let claimed = id.is_some_and(|id| ids.contains(&id));

@@ -59,24 +59,60 @@ impl Database {
     pub(crate) fn finish_sessions(&mut self, finish: &Finish<'_>, moment: Moment, unit: f64) -> FinishAnswer {
         let odd_site = self.upstream.as_ref().is_some_and(|up| up.suspects.len() >= 3);
         let exhaust_after = (!odd_site).then_some(self.policy.exhaust_after);
-        let results = if self.clash(finish) {
-            self.finish_each_alone(finish, moment, exhaust_after)
+        let judged = self.doubt_refusals_of_all(finish.entries, moment);
+        let mut results = if self.clash(finish) {
+            let finish = Finish {
+                entries: &judged,
+                ..*finish
+            };
+            self.finish_each_alone(&finish, moment, exhaust_after)
         } else {
-            self.finish_together(finish.holder, finish.entries, moment, exhaust_after)
+            self.finish_together(finish.holder, &judged, moment, exhaust_after)
         };
-        let answered: Vec<&Entry> = finish
-            .entries
+        let answered: Vec<&Entry> = judged
             .iter()
             .zip(&results)
             .filter(|(entry, told)| told.result == Fate::Written && entry.kind != Kind::Released)
             .map(|(entry, _)| entry)
             .collect();
         let held = self.note_answers(finish.holder, finish.done, &answered, moment, unit);
+        for ((told, entry), judged) in results.iter_mut().zip(finish.entries).zip(&judged) {
+            if told.result == Fate::Written && entry.kind != judged.kind {
+                told.result = Fate::Doubted;
+            }
+        }
         FinishAnswer {
             now: to_millis(moment),
             results,
             held,
         }
+    }
+
+    /// So many sessions called over, and nobody renewed in between: the site has lost its mind.
+    fn doubt_refusals_of_all(&self, entries: &[Entry], moment: Moment) -> Vec<Entry> {
+        let noted = self.upstream.as_ref().map(|up| up.called_over.as_slice());
+        let newly = entries
+            .iter()
+            .filter(|entry| entry.calls_over())
+            .map(|entry| entry.id);
+        let called_over: BTreeSet<Id> = noted.unwrap_or_default().iter().copied().chain(newly).collect();
+        let renewed = entries.iter().any(|entry| entry.kind == Kind::Refreshed);
+        let mut judged = entries.to_vec();
+        if called_over.len() <= 10 || renewed {
+            return judged;
+        }
+        for entry in &mut judged {
+            let may_live = self
+                .session(entry.id)
+                .is_some_and(|session| session.alive_at() > moment - LONGEST_LIFE);
+            if entry.kind == Kind::Expired && may_live {
+                entry.kind = Kind::Failed;
+                entry.outcome = Some(Code::Unrecognised);
+                entry.own = Some(true);
+                entry.said_over = Some(true);
+            }
+        }
+        judged
     }
 
     /// Two entries with one new fingerprint for one user: the table's uniqueness refuses them together.
@@ -257,6 +293,16 @@ impl super::table::Session {
         } else {
             self.next_refresh = Some(earlier(next(), wish));
         }
+    }
+}
+
+/// Longer than any session lived without a refresh.
+const LONGEST_LIFE: Moment = 90 * 60 * SECOND;
+
+impl Entry {
+    /// Whether the site called the session over, believed or not.
+    pub(super) fn calls_over(&self) -> bool {
+        self.kind == Kind::Expired || self.said_over == Some(true)
     }
 }
 

@@ -15,6 +15,7 @@ struct Account {
     fault_retry_after: f64,
     throttled: Vec<Id>,
     odd: Vec<Id>,
+    called_over: Vec<Id>,
 }
 
 impl Account {
@@ -44,6 +45,7 @@ impl Account {
             fault_retry_after: longest_wait(entries, Code::UpstreamFault),
             throttled,
             odd: odd_answers(entries),
+            called_over: ids_of(entries, Entry::calls_over),
         }
     }
 }
@@ -72,8 +74,10 @@ impl Database {
         add_distinct(&mut up.throttled, &account.throttled, 2);
         if account.renewed {
             up.suspects.clear();
+            up.called_over.clear();
         } else {
             add_distinct(&mut up.suspects, &account.odd, 3);
+            add_distinct(&mut up.called_over, &account.called_over, 11);
         }
         up.next_start = up.next_start.max(moment) + seconds(account.repetitions as f64 / rate_now);
         up.slow_down(&account, &policy, rate_now, moment);
@@ -122,7 +126,7 @@ impl Upstream {
             && answers >= 5
             && 2 * faults >= answers
             && account.counts.faults > 0;
-        if half_open && account.counts.answers > account.counts.faults {
+        if half_open && account.counts.answers > account.counts.faults + account.counts.throttles {
             self.breaker = Breaker::Closed;
             self.openings = 0;
             for window in [&mut self.now, &mut self.before] {
@@ -134,7 +138,7 @@ impl Upstream {
         } else if half_open || failing {
             self.breaker = Breaker::Open;
             let wait = (15.0 * 2_f64.powi(self.openings.min(4) as i32)).min(120.0);
-            let asked = account.fault_retry_after.min(3600.0);
+            let asked = account.fault_retry_after.max(account.retry_after).min(3600.0);
             self.breaker_until = moment + seconds((wait * (0.75 + 0.5 * unit)).max(asked));
             self.openings += 1;
         }
@@ -151,10 +155,17 @@ impl Counts {
 
 /// Those whose answers say nothing that is understood; the site's own word that one is over is.
 fn odd_answers(entries: &[&Entry]) -> Vec<Id> {
-    let is_odd = |entry: &&&Entry| {
+    ids_of(entries, |entry| {
         matches!(entry.outcome, Some(Code::Refused | Code::Unrecognised)) && entry.said_over != Some(true)
-    };
-    let mut ids: Vec<Id> = entries.iter().filter(is_odd).map(|entry| entry.id).collect();
+    })
+}
+
+fn ids_of(entries: &[&Entry], wanted: impl Fn(&Entry) -> bool) -> Vec<Id> {
+    let mut ids: Vec<Id> = entries
+        .iter()
+        .filter(|entry| wanted(entry))
+        .map(|entry| entry.id)
+        .collect();
     ids.sort_unstable();
     ids
 }

@@ -167,6 +167,7 @@ pub(crate) struct Upstream {
     pub(crate) before: Counts,
     pub(crate) throttled: Vec<Id>,
     pub(crate) suspects: Vec<Id>,
+    pub(crate) called_over: Vec<Id>,
 }
 
 /// Answers within a window.
@@ -193,6 +194,7 @@ impl Upstream {
             before: Counts::default(),
             throttled: Vec::new(),
             suspects: Vec::new(),
+            called_over: Vec::new(),
         }
     }
 }

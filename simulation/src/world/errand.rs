@@ -267,6 +267,7 @@ impl World {
         if let Some(batch) = worker.batch_mut() {
             let written = fates.iter().map(|fate| match fate {
                 Fate::Written | Fate::Already => Written::Kept,
+                Fate::Doubted => Written::Doubted,
                 Fate::Lost => Written::Superseded,
             });
             batch.finished(entries.into_iter().zip(written), calls, held.map(held_of));
@@ -285,7 +286,7 @@ impl World {
         let signed_in = stored.is_some_and(|stored| stored.real != token.real);
         let newer = stored.is_some_and(|stored| stored.generation >= token.generation);
         let kept = match fate {
-            Fate::Written | Fate::Already => signed_in || newer,
+            Fate::Written | Fate::Doubted | Fate::Already => signed_in || newer,
             Fate::Lost => signed_in,
         };
         self.checks.hold(

@@ -947,8 +947,8 @@ as $$
       then p_results
     else (
       select jsonb_agg(case
-          when entries.kind = 'expired' and public.alive_at(session) > p_moment - interval '90 minutes'
-            then entries.entry || '{"kind": "failed", "outcome": "unrecognised", "own": true, "saidOver": true}'
+          when entries.called_over and public.alive_at(session) > p_moment - interval '90 minutes'
+            then entries.entry || '{"kind": "failed", "outcome": "unrecognised", "own": false, "saidOver": true}'
           else entries.entry
         end order by entries.position)
       from entries

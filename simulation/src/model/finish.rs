@@ -105,10 +105,10 @@ impl Database {
             let may_live = self
                 .session(entry.id)
                 .is_some_and(|session| session.alive_at() > moment - LONGEST_LIFE);
-            if entry.kind == Kind::Expired && may_live {
+            if entry.calls_over() && may_live {
                 entry.kind = Kind::Failed;
                 entry.outcome = Some(Code::Unrecognised);
-                entry.own = Some(true);
+                entry.own = Some(false);
                 entry.said_over = Some(true);
             }
         }

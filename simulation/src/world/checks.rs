@@ -1,11 +1,12 @@
 //! What must hold after each step.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     Event, World,
     settings::MINUTE,
     upstream::{Answer, Presented},
+    weather::Kind,
     worker::Worker,
 };
 use crate::model::{Attempt, Code, Id, Moment, SECOND, Session, State};
@@ -19,6 +20,9 @@ const UNWRITTEN: Moment = 3 * SECOND + 2_000;
 
 /// As `session-core/src/due.rs` has it.
 const SHORTEST_LIFE: Moment = 30 * MINUTE;
+
+/// No session is known to have lived longer without a refresh.
+const LONGEST_LIFE: Moment = 90 * MINUTE;
 
 /// What a world came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,6 +65,10 @@ pub(super) struct Checks {
     found: Option<String>,
     /// When the calls of the last minute began.
     calls: VecDeque<Moment>,
+    /// Sessions given up while upstream showed everybody its login page, the last time until this moment.
+    given_up: (Moment, u32),
+    /// And which they were: they die, as nobody refreshes them.
+    wronged: BTreeSet<Id>,
 }
 
 impl Checks {
@@ -130,12 +138,31 @@ impl World {
     pub(super) fn check_state(&mut self, id: Id) {
         let session = self.database.session(id).expect("a row of this world");
         if session.state == State::Active {
+            self.checks.wronged.remove(&id);
             return;
         }
         // Two sessions don't tell an odd site from odd sessions, and a third counts from its second odd answer on.
         let is_active = |other: &&Session| other.state == State::Active && other.enabled;
         let few = self.database.sessions().iter().filter(is_active).count() < 3;
         if session.state == State::Exhausted && few {
+            return;
+        }
+        // Ten are believed, and so are ten more if somebody's earlier success is written only then.
+        if session.state == State::Expired && self.all_signed_out() {
+            if self.moment - session.alive_at() > LONGEST_LIFE {
+                return;
+            }
+            self.checks.wronged.insert(id);
+            let window = self.weather.signed_out_until();
+            if self.checks.given_up.0 != window {
+                self.checks.given_up = (window, 0);
+            }
+            self.checks.given_up.1 += 1;
+            let count = self.checks.given_up.1;
+            self.checks
+                .hold(count <= 20, "a login page for everybody is believed", || {
+                    count.to_string()
+                });
             return;
         }
         let token = Presented::of(&session.token);
@@ -145,6 +172,13 @@ impl World {
             .hold(!would_do, "a session is given up that lives", || {
                 format!("{session:?}")
             });
+    }
+
+    fn all_signed_out(&self) -> bool {
+        let until = self
+            .weather
+            .find(|kind| (kind == Kind::SignsAllOut).then_some(()));
+        until.is_some() || self.moment < self.weather.signed_out_until() + MINUTE
     }
 
     /// Upstream says that a session is over: whose doing was it?
@@ -182,7 +216,7 @@ impl World {
             self.settings.settling() + beyond
         };
         let mut ends = self.weather.ends_of_trouble(died_at);
-        if absent || ends.any(|end| end + settling(end) > died_at) {
+        if absent || self.checks.wronged.contains(&row) || ends.any(|end| end + settling(end) > died_at) {
             self.counts.died_in_trouble += 1;
             return;
         }

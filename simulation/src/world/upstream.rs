@@ -157,6 +157,7 @@ impl Upstream {
             Kind::Storm { share, retry_after } if unit < share => Some(Answer::Throttled(retry_after)),
             Kind::Odd { refuses: true } => Some(Answer::Refused),
             Kind::Odd { refuses: false } => Some(Answer::Unrecognised),
+            Kind::SignsAllOut => Some(Answer::SignIn),
             _ => None,
         });
         if let Some(answer) = down.or(odd) {

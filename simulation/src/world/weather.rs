@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Storm { share: f64, retry_after: Option<u64> },
     /// A firewall or a page that nobody understands.
     Odd { refuses: bool },
+    /// Upstream shows everybody its login page.
+    SignsAllOut,
     /// Upstream takes its time.
     Slow,
     /// The database can't be reached.
@@ -67,6 +69,7 @@ impl Weather {
         add(rng, 3 * DAY, 5 * MINUTE, 3 * HOUR, |rng| Kind::Odd {
             refuses: rng.bool(),
         });
+        add(rng, 3 * DAY, 5 * MINUTE, 2 * HOUR, |_| Kind::SignsAllOut);
         add(rng, 4 * DAY, 2 * HOUR, DAY, |_| Kind::Slow);
         add(rng, 12 * HOUR, 2 * SECOND, 10 * MINUTE, |rng| {
             Kind::DatabaseAway { hangs: rng.bool() }
@@ -96,6 +99,16 @@ impl Weather {
         if !self.now.is_empty() {
             self.now.retain(|window| window.to > moment);
         }
+    }
+
+    /// When the last time ends or ended in which everybody was shown the login page.
+    pub(super) fn signed_out_until(&self) -> Moment {
+        let begun = self.windows.iter().take(self.next);
+        begun
+            .filter(|window| window.kind == Kind::SignsAllOut)
+            .map(|window| window.to)
+            .max()
+            .unwrap_or(Moment::MIN / 2)
     }
 
     pub(super) fn now(&self) -> &[Window] {

@@ -109,7 +109,7 @@ test("only the service role gets in", async () => {
       p_reuse_seconds: 0,
       p_min_seconds: 0,
     },
-    claim_sessions: { ...run, ...lease, ...names, p_max_age_seconds: 60, p_width: 6 },
+    claim_sessions: { ...run, ...lease, ...names, p_max_age_seconds: 60, p_limit: 10, p_width: 6 },
     finish_sessions: { ...run, p_holder: lease.p_holder, p_results: [], p_upstream: "x", p_done: true },
     session_status: { p_email: "ana@example.com", p_session_id: null },
     due_sessions_count: { p_limit: 10 },

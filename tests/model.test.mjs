@@ -43,7 +43,7 @@ const REACHED = [
   "a sign-in under a lease",
   "a sign-in after the end",
   "a sign-in that changes nothing",
-  "trouble of three sessions",
+  "an odd site",
   "a wish brings a refresh forward",
   "a wish granted",
   "policy changed",
@@ -102,13 +102,13 @@ const times = (columns) => columns.flatMap((column) => [`'${column}'`, micros(co
 const SESSION = [
   ...["'token'", "aimharder_token", "'cookies'", "aimharder_cookies"],
   ...plain(["id", "fingerprint", "refresh_count", "last_refresh_error", "auto_refresh_enabled", "refresh_state"]),
-  ...plain(["consecutive_failures", "session_failures", "lease_holder", "lease_fence"]),
+  ...plain(["consecutive_failures", "session_failures", "refusals_in_doubt", "lease_holder", "lease_fence"]),
   ...times(["signed_in_at", "last_refresh_date", "next_refresh_at", "in_doubt_since", "last_attempt_at"]),
   ...times(["lease_expires_at"]),
 ];
 const UPSTREAM = [
   ...plain(["rate", "breaker", "openings", "answers", "faults", "throttles", "answers_before", "faults_before"]),
-  ...plain(["throttles_before", "throttled", "suspects", "called_over"]),
+  ...plain(["throttles_before", "throttled", "throttled_before"]),
   ...times(["next_start_at", "next_urgent_at", "rate_at", "paused_until", "breaker_until", "window_at"]),
 ];
 const TABLES = `select jsonb_build_object(

@@ -290,19 +290,20 @@ impl Config {
         Ok(claim.into_claimed())
     }
 
-    /// Takes a lease on those of the named sessions that are older than `max_age` and may be refreshed now; with no
-    /// `width` on none. Repeated it gives the same leases again: between two claims nothing may be under way.
+    /// Takes a lease on up to `limit` of the named sessions that are older than `max_age` and may be refreshed now; with
+    /// no `width` on none. Repeated it gives the same leases again: between two claims nothing may be under way.
     pub(crate) async fn claim_named(
         &self,
         holder: &Holder,
         names: Names<'_>,
         max_age: Duration,
-        width: u32,
+        (limit, width): (u32, u32),
         lease: Duration,
     ) -> Patient<NamedClaim> {
         let arguments = json!({
             "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_holder": holder.lease_id,
-            "p_ids": names.ids, "p_emails": names.emails, "p_max_age_seconds": whole_seconds(max_age), "p_width": width,
+            "p_ids": names.ids, "p_emails": names.emails, "p_max_age_seconds": whole_seconds(max_age),
+            "p_limit": limit, "p_width": width,
             "p_lease_seconds": lease.as_secs(), "p_upstream": self.upstream(), "p_policy": self.policy(),
         });
         let Patient { answer, calls } = self

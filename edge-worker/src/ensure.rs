@@ -318,6 +318,11 @@ impl<'a> Rounds<'a> {
         Ok(())
     }
 
+    /// As many sessions as there are calls for: more would be leased in vain.
+    fn affordable(&self) -> u32 {
+        self.calls.saturating_sub(CALLS_FOR_A_ROUND).max(1)
+    }
+
     async fn claim(&mut self, width: u32, lease: Duration) -> Result<NamedClaim, DatabaseError> {
         let ids: Vec<_> = self.pending.iter().filter_map(|name| name.id.clone()).collect();
         let emails: Vec<_> = self
@@ -333,7 +338,13 @@ impl<'a> Rounds<'a> {
         let max_age = self.max_age.saturating_add(now().since(self.started));
         let Patient { answer, calls } = self
             .config
-            .claim_named(&self.driver.holder, names, max_age, width, lease)
+            .claim_named(
+                &self.driver.holder,
+                names,
+                max_age,
+                (self.affordable(), width),
+                lease,
+            )
             .await;
         self.calls = self.calls.saturating_sub(calls);
         answer

@@ -17,7 +17,7 @@ use crate::{
     database::{DatabaseError, Fate, Finish, FinishResult, Holder, Patient, Trigger},
     log,
     refresh::{Refreshed, refresh_one},
-    runtime::{Asker, fresh_id, now, within},
+    runtime::{Asker, fresh_id, now, sleep, within},
 };
 
 /// Fetches that the platform lets an invocation wait for at once.
@@ -270,6 +270,11 @@ impl<'a> Driver<'a> {
 async fn next_event(tasks: &mut FuturesUnordered<Task<'_>>, until: Option<Timestamp>) -> Option<Event> {
     match until {
         None => tasks.next().await,
+        // No tasks are ready at once with nothing, and the clock would stand still in a loop that waits for nothing.
+        Some(until) if tasks.is_empty() => {
+            sleep(until.since(now())).await;
+            None
+        }
         Some(until) => within(until.since(now()), tasks.next()).await.ok().flatten(),
     }
 }

@@ -160,6 +160,7 @@ pub struct Batch {
     finishing: bool,
     /// Unwritten answers that show upstream in trouble.
     troubles: u32,
+    last_start: Timestamp,
     /// Refreshes that may be under way at once, as the last claim said.
     granted: u32,
     /// No claim before this.
@@ -182,6 +183,8 @@ enum Supply {
 struct Queued {
     row: ClaimedRow,
     not_before: Timestamp,
+    /// From the row before in the same claim.
+    distance: Duration,
     start_by: Timestamp,
 }
 
@@ -199,6 +202,7 @@ impl Batch {
             claiming: false,
             finishing: false,
             troubles: 0,
+            last_start: Timestamp::from_millis(i64::MIN),
             granted: 0,
             claim_at: Timestamp::from_millis(i64::MIN),
             supply: Supply::More,
@@ -267,11 +271,18 @@ impl Batch {
             self.granted = claimed.width;
         }
         let start_by = asked_at.after(lease.saturating_sub(due::lease_left_to_start(self.limits.timeout)));
-        self.queue.extend(claimed.rows.into_iter().map(|row| Queued {
-            not_before: now.after(row.starts_in()),
-            start_by,
-            row,
-        }));
+        let mut before = None;
+        for row in claimed.rows {
+            let starts_in = row.starts_in();
+            let distance = starts_in.saturating_sub(before.unwrap_or(starts_in));
+            before = Some(starts_in);
+            self.queue.push_back(Queued {
+                not_before: now.after(starts_in),
+                distance,
+                start_by,
+                row,
+            });
+        }
     }
 
     /// A claim failed: nothing more is claimed, what is claimed already is still worked on.
@@ -361,9 +372,15 @@ impl Batch {
             .map(|since| since.after(LINGER))
     }
 
+    /// When the next row may start. After a late one it keeps its distance, or all that is late would start at once.
+    fn next_start(&self) -> Option<Timestamp> {
+        let next = self.queue.front()?;
+        Some(next.not_before.max(self.last_start.after(next.distance)))
+    }
+
     /// When the next row's turn comes, if it is that which it waits for.
     fn start_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let next = self.queue.front()?.not_before;
+        let next = self.next_start()?;
         (next > now && self.may_start(now) && self.has_room()).then_some(next)
     }
 
@@ -451,11 +468,11 @@ impl Batch {
     }
 
     fn next_row(&mut self, now: Timestamp) -> Option<ClaimedRow> {
-        let is_its_turn = self.queue.front()?.not_before <= now;
-        if !is_its_turn || !self.has_room() || !self.may_start(now) {
+        if self.next_start()? > now || !self.has_room() || !self.may_start(now) {
             return None;
         }
         let queued = self.queue.pop_front()?;
+        self.last_start = now;
         self.refreshing = self.refreshing.saturating_add(1);
         self.calls_left = self.calls_left.saturating_sub(CALLS_PER_REFRESH);
         Some(queued.row)
@@ -559,7 +576,7 @@ mod tests {
 
     fn row(id: u32, starts_in_ms: u32) -> ClaimedRow {
         serde_json::from_value(json!({
-            "id": id.to_string(), "fence": 1, "consecutiveFailures": 0, "sessionFailures": 0, "inDoubt": false,
+            "id": id.to_string(), "fence": 1, "consecutiveFailures": 0, "refusalsInDoubt": 0, "inDoubt": false,
             "ageSeconds": 1000, "startsInMs": starts_in_ms, "fingerprint": null, "cookies": [],
             "token": "1|1766731601|03485f300f1a53a7e34143a0af9d2592",
         }))
@@ -808,6 +825,19 @@ mod tests {
         );
         assert!(world.now <= 18_000, "{} ms for 15 s of starts", world.now);
         assert!(world.longest_unwritten <= 1_000);
+    }
+
+    #[test]
+    fn after_a_stall_the_pace_is_kept() {
+        let mut world = World::new(25, |id| if id < 6 { 6_000 } else { 50 });
+        world.spacing = 200;
+        assert_eq!(world.run(LIMITS).refreshed, 25);
+        assert!(
+            // Where a claim ends and the next begins, two may meet.
+            world.starts.windows(3).all(|three| three[2] - three[0] >= 200),
+            "{:?}",
+            world.starts
+        );
     }
 
     #[test]

@@ -167,7 +167,7 @@ mod tests {
 
     fn written_as(outcome: Outcome, said_over: bool) -> Value {
         let row: ClaimedRow = serde_json::from_value(json!({
-            "id": "1", "fence": 7, "consecutiveFailures": 2, "sessionFailures": 0,
+            "id": "1", "fence": 7, "consecutiveFailures": 2, "refusalsInDoubt": 0,
             "inDoubt": false, "ageSeconds": 1100, "token": TOKEN,
             "cookies": [{"name": "a", "value": "b"}], "fingerprint": null,
         }))

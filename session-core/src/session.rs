@@ -35,8 +35,8 @@ pub struct ClaimedRow {
     pub fence: i64,
     /// Attempts since the last success or login that failed.
     pub consecutive_failures: u32,
-    /// Those of them, in a row, in which upstream answered about the session itself.
-    pub session_failures: u32,
+    /// How often since the last success or login the site called the session over without being believed.
+    pub refusals_in_doubt: u32,
     /// Upstream may have handed out a token that was never written: a Worker died over the session, or an answer was
     /// lost. A refusal proves little then.
     pub in_doubt: bool,
@@ -109,7 +109,7 @@ impl ClaimedRow {
     /// one, and then either way only a sign-in helps.
     #[must_use]
     pub fn judge(&self, outcome: Outcome) -> Outcome {
-        if self.in_doubt && self.session_failures < REFUSALS_IN_DOUBT {
+        if self.in_doubt && self.refusals_in_doubt < REFUSALS_IN_DOUBT {
             outcome.after_lost_answer()
         } else {
             outcome
@@ -166,7 +166,7 @@ mod tests {
     fn row(change: impl FnOnce(&mut Value)) -> ClaimedRow {
         let mut json = json!({
             "id": "5f0f3f5e-0000-4000-8000-000000000001", "fence": 3, "consecutiveFailures": 0,
-            "sessionFailures": 0, "inDoubt": false, "ageSeconds": 1000.5, "startsInMs": 50, "token": TOKEN, "cookies": [{"name": "PHPSESSID", "value": "abc"}], "fingerprint": "f&p=1",
+            "refusalsInDoubt": 0, "inDoubt": false, "ageSeconds": 1000.5, "startsInMs": 50, "token": TOKEN, "cookies": [{"name": "PHPSESSID", "value": "abc"}], "fingerprint": "f&p=1",
         });
         change(&mut json);
         serde_json::from_value(json).unwrap()
@@ -283,7 +283,7 @@ mod tests {
         let judged = |doubt: bool, failures: u32| {
             row(|json| {
                 json["inDoubt"] = json!(doubt);
-                json["sessionFailures"] = json!(failures);
+                json["refusalsInDoubt"] = json!(failures);
             })
             .judge(Outcome::Expired)
         };

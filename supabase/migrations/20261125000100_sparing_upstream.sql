@@ -6,6 +6,8 @@ alter table public.auth_sessions
   add column if not exists refresh_method text,
   -- Answers about the session itself, in a row, that renewed nothing: outages don't count.
   add column if not exists session_failures integer not null default 0,
+  -- How often since the last success or sign-in the site called the session over without being believed.
+  add column if not exists refusals_in_doubt integer not null default 0,
   -- Since when upstream may have handed out a token that was never written: a Worker died over the session, or an
   -- answer was lost. A refusal proves little from then on.
   add column if not exists in_doubt_since timestamptz;
@@ -38,8 +40,6 @@ alter table public.refresh_attempts set (
 alter table public.refresh_attempts
   -- How old the session's last sign of life was. Where it was found expired: how long it had lived.
   add column if not exists age_seconds integer;
-
-create index if not exists refresh_attempts_expired on public.refresh_attempts (finished_at) where outcome = 'expired';
 
 -- What the Workers' settings say, as the last of them told it.
 alter table public.refresh_policy
@@ -77,10 +77,7 @@ create table if not exists public.refresh_upstreams (
   throttles_before integer not null default 0,
   -- Sessions, two at the most, that were throttled in these windows: one alone is that session's own affair.
   throttled uuid[] not null default '{}',
-  -- Sessions, three at the most, that were answered oddly since anybody was renewed: so many are nobody's own affair.
-  suspects uuid[] not null default '{}',
-  -- Sessions, eleven at the most, that were called over since anybody was renewed: so many at once are not believed.
-  called_over uuid[] not null default '{}'
+  throttled_before uuid[] not null default '{}'
 ) with (fillfactor = 50);
 
 -- Who may have how many calls under way. A Worker that died loses its right with its leases.

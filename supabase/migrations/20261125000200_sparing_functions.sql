@@ -37,6 +37,18 @@ as $$
   where wish.session_id = p_session_id and wish.fresh_at - interval '90 seconds' > p_moment
 $$;
 
+-- The same for a session that failed: where such a time is less than a minute and a half off, a quarter of a minute from now.
+create or replace function public.next_try_for_wish(p_session_id uuid, p_moment timestamptz) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+  select greatest(wish.fresh_at - interval '90 seconds', p_moment + interval '15 seconds')
+  from public.refresh_wishes wish
+  where wish.session_id = p_session_id and wish.fresh_at > p_moment
+  order by wish.fresh_at
+  limit 1
+$$;
+
 create or replace function public.session_status_json(session public.auth_sessions) returns jsonb
 language sql volatile
 as $$
@@ -67,7 +79,7 @@ as $$
     'fence', session.lease_fence,
     'ageSeconds', coalesce(extract(epoch from public.keepalive_now() - public.alive_at(session)), 0),
     'inDoubt', session.in_doubt_since is not null,
-    'sessionFailures', session.session_failures,
+    'refusalsInDoubt', session.refusals_in_doubt,
     'consecutiveFailures', session.consecutive_failures)
 $$;
 
@@ -93,6 +105,7 @@ begin
   new.last_refresh_error := null;
   new.consecutive_failures := 0;
   new.session_failures := 0;
+  new.refusals_in_doubt := 0;
   new.in_doubt_since := null;
   new.lease_holder := null;
   new.lease_expires_at := null;
@@ -162,7 +175,7 @@ set search_path = ''
 as $$
   select coalesce(
     least(policy.calls_per_second,
-      up.rate + policy.calls_per_second * 0.01 * extract(epoch from p_moment - up.rate_at)::float8),
+      up.rate + policy.calls_per_second * 0.01 * greatest(0, extract(epoch from p_moment - up.rate_at)::float8)),
     policy.calls_per_second)
 $$;
 
@@ -314,7 +327,7 @@ declare
   picked uuid[];
 begin
   -- Users whose sessions fill what is looked at are looked past, so that those behind them are seen.
-  for turn in 0..4 loop
+  for turn in 0..16 loop
     select array_agg(counted.id order by counted.next_refresh_at) as ids,
       array_agg(counted.user_email order by counted.next_refresh_at) as emails,
       array_agg(counted.next_refresh_at order by counted.next_refresh_at) as due_times,
@@ -549,7 +562,7 @@ $$;
 -- ask once more. With a p_width of 0 it takes none.
 create or replace function public.claim_sessions(
   p_run_id uuid, p_trigger text, p_holder uuid, p_ids uuid[], p_emails text[], p_max_age_seconds integer,
-  p_width integer, p_lease_seconds integer, p_upstream text, p_policy jsonb
+  p_limit integer, p_width integer, p_lease_seconds integer, p_upstream text, p_policy jsonb
 ) returns jsonb
 language plpgsql
 set search_path = ''
@@ -573,7 +586,8 @@ begin
       when session.refresh_state = 'expired' then 'expired'
       when session.lease_expires_at > moment and session.lease_holder = p_holder then 'claimed'
       when session.lease_expires_at > moment then 'busy'
-      when session.last_refresh_error is null
+      -- A 429 since casts no doubt on a success.
+      when coalesce(session.last_refresh_error, 'throttled') = 'throttled'
         and public.alive_at(session) >= moment - public.seconds(p_max_age_seconds) then 'fresh'
       when session.last_refresh_error = 'throttled' and session.next_refresh_at > moment then 'throttled'
       else 'spared'
@@ -590,7 +604,7 @@ begin
     where results ->> session.id::text = 'spared'
       and (session.lease_expires_at is null or session.lease_expires_at <= moment)
     order by element.position
-    limit may.most
+    limit least(may.most, p_limit)
     for update of session skip locked
   ) locked;
   if cardinality(ids) > 0 then
@@ -687,14 +701,19 @@ begin
         end,
         session_failures = case
           when entry.kind = 'refreshed' then 0
-          -- The site's own word that it is over counts however odd the site is: after three of them it is believed.
-          when entry.own and (p_exhaust_after is not null or entry."saidOver") then session.session_failures + 1
+          when entry.own and p_exhaust_after is not null then session.session_failures + 1
           else session.session_failures
+        end,
+        -- The third is believed.
+        refusals_in_doubt = case
+          when entry.kind = 'refreshed' then 0
+          when entry.kind = 'failed' and entry."saidOver" then session.refusals_in_doubt + 1
+          else session.refusals_in_doubt
         end,
         -- After these upstream may have handed out a token that nobody saw.
         in_doubt_since = case
           when entry.kind = 'refreshed' then null
-          when entry.outcome in ('unreachable', 'timed_out', 'upstream_fault', 'unrecognised')
+          when entry.outcome in ('unreachable', 'timed_out', 'upstream_fault', 'unrecognised', 'unwritten')
             then coalesce(session.in_doubt_since, p_moment)
           else session.in_doubt_since
         end,
@@ -710,6 +729,8 @@ begin
           -- Upstream's own wish comes before a user's.
           when entry.kind = 'failed' and (entry.outcome = 'throttled' or entry."retryAfterSeconds" is not null)
             then p_moment + public.seconds(entry."nextInSeconds")
+          when entry.kind = 'failed' then least(
+            p_moment + public.seconds(entry."nextInSeconds"), public.next_try_for_wish(session.id, p_moment))
           else least(p_moment + public.seconds(entry."nextInSeconds"), public.next_wish(session.id, p_moment))
         end,
         updated_at = case when entry.kind = 'refreshed' then p_moment else session.updated_at end,
@@ -793,9 +814,10 @@ $$;
 
 -- Takes account of what upstream answered: paces, pauses, opens and closes the breaker. p_answered holds the entries
 -- that were written just now. Answers what holds all further calls back, if anything does. Its own lock, waited for last;
--- who can't have it leaves the account as it is, since a token is worth more.
+-- whatever goes wrong here leaves the account as it is, since a token is worth more.
+-- p_site_is_odd: refusals are the site's doing then, not sessions' own.
 create or replace function public.note_answers(
-  p_upstream text, p_holder uuid, p_done boolean, p_answered jsonb, p_moment timestamptz
+  p_upstream text, p_holder uuid, p_answered jsonb, p_site_is_odd boolean, p_moment timestamptz
 ) returns text
 language plpgsql
 set search_path = ''
@@ -808,28 +830,21 @@ declare
   is_wide boolean;
 begin
   select count(*) filter (where entry.tries > 0) as answers,
-    count(*) filter (where entry.outcome in ('upstream_fault', 'unreachable', 'timed_out', 'refused')) as faults,
+    count(*) filter (where entry.outcome in ('upstream_fault', 'unreachable', 'timed_out')
+      or (entry.outcome = 'refused' and p_site_is_odd)) as faults,
     count(*) filter (where entry.outcome = 'throttled') as throttles,
-    count(*) filter (where entry.outcome = 'refreshed') as renewed,
-    array_agg(entry.id order by entry.id) filter (where entry.kind = 'expired' or entry."saidOver") as called_over,
     coalesce(sum(entry.tries - 1) filter (where entry.tries > 1), 0) as repetitions,
     max(entry."retryAfterSeconds") filter (where entry.outcome = 'throttled') as retry_after,
     max(entry."retryAfterSeconds") filter (where entry.outcome = 'upstream_fault') as fault_retry_after,
-    array_agg(entry.id order by entry.id) filter (where entry.outcome = 'throttled') as throttled,
-    array_agg(entry.id order by entry.id) filter (
-      where entry.outcome in ('refused', 'unrecognised') and not coalesce(entry."saidOver", false)) as odd
+    array_agg(entry.id order by entry.id) filter (where entry.outcome = 'throttled') as throttled
   into told
   from jsonb_to_recordset(p_answered) as entry (
-    id uuid, kind text, outcome text, tries integer, "retryAfterSeconds" float8, "saidOver" boolean);
-
-  up := public.lock_upstream(p_upstream);
-  select * into strict policy from public.refresh_policy;
-  if p_done then
-    delete from public.refresh_slots slot where slot.holder = p_holder;
-  end if;
+    id uuid, outcome text, tries integer, "retryAfterSeconds" float8);
   if told.answers = 0 then
     return null;
   end if;
+  up := public.lock_upstream(p_upstream);
+  select * into strict policy from public.refresh_policy;
   rate_now := public.current_rate(up, policy, p_moment);
 
   if p_moment >= up.window_at + interval '15 seconds' then
@@ -839,6 +854,8 @@ begin
       up.throttles := 0;
       up.throttled := '{}';
     end if;
+    up.throttled_before := up.throttled;
+    up.throttled := '{}';
     up.answers_before := up.answers;
     up.faults_before := up.faults;
     up.throttles_before := up.throttles;
@@ -851,19 +868,11 @@ begin
   up.faults := up.faults + told.faults;
   up.throttles := up.throttles + told.throttles;
   up.throttled := public.first_distinct(up.throttled || told.throttled, 2);
-  up.suspects := case
-    when told.renewed > 0 then '{}'
-    else public.first_distinct(up.suspects || told.odd, 3)
-  end;
-  up.called_over := case
-    when told.renewed > 0 then '{}'
-    else public.first_distinct(up.called_over || told.called_over, 11)
-  end;
 
   -- Calls that were repeated within an attempt had no start of their own.
   up.next_start_at := greatest(up.next_start_at, p_moment) + public.seconds(told.repetitions / rate_now);
 
-  is_wide := cardinality(up.throttled) >= 2
+  is_wide := cardinality(public.first_distinct(up.throttled_before || up.throttled, 2)) = 2
     and 10 * (up.throttles + up.throttles_before) >= up.answers + up.answers_before;
   if told.throttles > 0 and is_wide then
     up.paused_until := greatest(up.paused_until,
@@ -900,12 +909,12 @@ begin
       breaker = up.breaker, breaker_until = up.breaker_until, openings = up.openings, window_at = up.window_at,
       answers = up.answers, faults = up.faults, throttles = up.throttles, answers_before = up.answers_before,
       faults_before = up.faults_before, throttles_before = up.throttles_before, throttled = up.throttled,
-      suspects = up.suspects, called_over = up.called_over
+      throttled_before = up.throttled_before
   where target.upstream = p_upstream
   returning target.* into up;
   return case when up.paused_until > p_moment then 'paused' when up.breaker = 'open' then 'breaker' end;
 exception
-  when lock_not_available then
+  when others then
     return null;
 end
 $$;
@@ -925,26 +934,51 @@ as $$
   ) kept
 $$;
 
--- With more than ten sessions called over and nobody renewed in between, it is the site that has lost its mind: for so
--- long a refusal is a failure like others, unless the session is older than any lived.
-create or replace function public.doubt_refusals_of_all(
-  p_results jsonb, p_upstream text, p_moment timestamptz
-) returns jsonb
+-- What the site told of sessions lately: the last hundred attempts of the last hour and a half.
+create or replace function public.last_answers(p_moment timestamptz) returns table (id uuid, outcome text)
+language sql stable
+set search_path = ''
+as $$
+  select attempt.session_id, attempt.outcome
+  from public.refresh_attempts attempt
+  where attempt.finished_at > p_moment - interval '90 minutes'
+  order by attempt.finished_at desc, attempt.session_id desc, attempt.fence desc
+  limit 100
+$$;
+
+-- Whether the site answers strangely, rather than single sessions being strange: three of them, and a fifth of all.
+create or replace function public.site_is_odd(p_moment timestamptz) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select count(distinct told.id) filter (where told.outcome in ('refused', 'unrecognised', 'expired')) >= 3
+    and 5 * count(distinct told.id) filter (where told.outcome in ('refused', 'unrecognised', 'expired'))
+      >= count(distinct told.id)
+  from public.last_answers(p_moment) told
+$$;
+
+-- With more than ten sessions called over lately, and a fifth of all, it is the site that has lost its mind: for so long a
+-- refusal is a failure like others, unless the session is older than any lived.
+create or replace function public.doubt_refusals_of_all(p_results jsonb, p_moment timestamptz) returns jsonb
 language sql stable
 set search_path = ''
 as $$
   with entries as (
-    select element.entry, element.position, (element.entry ->> 'id')::uuid as id, element.entry ->> 'kind' as kind,
+    select element.entry, element.position, (element.entry ->> 'id')::uuid as id,
       element.entry ->> 'kind' = 'expired' or coalesce((element.entry ->> 'saidOver')::boolean, false) as called_over
     from jsonb_array_elements(p_results) with ordinality as element (entry, position)
-  ), all_called_over as (
-    select unnest(up.called_over) as id from public.refresh_upstreams up where up.upstream = p_upstream
-    union
-    select entries.id from entries where entries.called_over
+  ), told as (
+    -- Earlier ones that were not believed stand there as unrecognised.
+    select last.id, last.outcome in ('expired', 'unrecognised') as over from public.last_answers(p_moment) last
+    where exists (select from entries where entries.called_over)
+    union all
+    select entries.id, entries.called_over from entries where entries.entry ->> 'kind' <> 'released'
+  ), share as (
+    select count(distinct told.id) filter (where told.over) as over, count(distinct told.id) as sessions from told
   )
   select case
-    when (select count(*) from all_called_over) <= 10 or exists (select from entries where entries.kind = 'refreshed')
-      then p_results
+    when share.over <= 10 or 5 * share.over < share.sessions
+      or not exists (select from entries where entries.called_over) then p_results
     else (
       select jsonb_agg(case
           when entries.called_over and public.alive_at(session) > p_moment - interval '90 minutes'
@@ -954,6 +988,7 @@ as $$
       from entries
       left join public.auth_sessions session on session.id = entries.id)
   end
+  from share
 $$;
 
 drop function if exists public.finish_sessions(uuid, uuid, text, jsonb);
@@ -976,7 +1011,8 @@ set search_path = ''
 as $$
 declare
   moment timestamptz := public.keepalive_now();
-  results jsonb := public.doubt_refusals_of_all(p_results, p_upstream, moment);
+  results jsonb := public.doubt_refusals_of_all(p_results, moment);
+  site_is_odd boolean := public.site_is_odd(moment);
   exhaust_after integer;
   answers jsonb;
   held text;
@@ -992,11 +1028,7 @@ begin
     raise exception 'an entry lacks its id, its kind, its outcome or its next time' using errcode = '22023';
   end if;
 
-  -- With three sessions answered oddly and nobody renewed since, it is the site that is odd.
-  select policy.exhaust_after into exhaust_after
-  from public.refresh_policy policy
-  where not exists (
-    select from public.refresh_upstreams up where up.upstream = p_upstream and cardinality(up.suspects) >= 3);
+  select policy.exhaust_after into exhaust_after from public.refresh_policy policy where not site_is_odd;
 
   begin
     perform set_config('lock_timeout', '1500ms', true);
@@ -1024,12 +1056,15 @@ begin
     from jsonb_array_elements(answers) as told (answer);
   end if;
 
-  held := public.note_answers(p_upstream, p_holder, p_done, (
+  if p_done then
+    delete from public.refresh_slots slot where slot.holder = p_holder;
+  end if;
+  held := public.note_answers(p_upstream, p_holder, (
     select coalesce(jsonb_agg(element.entry), '[]')
     from jsonb_array_elements(results) with ordinality as element (entry, position)
     join jsonb_array_elements(answers) with ordinality as told (answer, position) using (position)
     where told.answer ->> 'result' = 'written' and element.entry ->> 'kind' <> 'released'
-  ), moment);
+  ), site_is_odd, moment);
   if results <> p_results then
     select jsonb_agg(case
         when told.answer ->> 'result' = 'written' and results -> told.position::integer - 1 ->> 'kind'
@@ -1043,6 +1078,14 @@ begin
   return jsonb_build_object('now', public.to_millis(moment), 'results', answers, 'held', held);
 end
 $$;
+
+-- For a Worker of before, which may hold tokens while the migrations are applied.
+create or replace function public.finish_sessions(
+  p_holder uuid, p_run_id uuid, p_trigger text, p_results jsonb
+) returns jsonb
+language sql
+set search_path = ''
+as $$ select public.finish_sessions(p_holder, p_run_id, p_trigger, p_results, 'unknown', true) $$;
 
 create or replace function public.session_status(p_email text, p_session_id uuid) returns jsonb
 language sql volatile
@@ -1095,7 +1138,7 @@ declare
 begin
   if coalesce(policy.life_measured_at <= moment - interval '1 hour', true) then
     update public.refresh_policy target
-    set life_measured_at = moment, life_seconds = public.measured_life(20000)
+    set life_measured_at = moment, life_seconds = public.measured_life(100000)
     returning target.* into policy;
   end if;
   select * into up from public.refresh_upstreams where upstream = p_upstream;

@@ -13,7 +13,7 @@ declare
     'claimed_session_json', 'note_sign_in', 'keep_policy', 'lock_upstream', 'current_rate', 'admit', 'take_starts',
     'lease_sessions', 'oldest_due', 'claim_due_sessions', 'take_up_again', 'claim_session', 'named_sessions', 'claim_sessions',
     'finish_together', 'finish_alone', 'first_distinct', 'note_answers',
-    'doubt_refusals_of_all', 'finish_sessions', 'session_status',
+    'doubt_refusals_of_all', 'last_answers', 'site_is_odd', 'next_try_for_wish', 'finish_sessions', 'session_status',
     'due_sessions_count', 'outlook', 'measured_life', 'wish_fresh', 'set_session_enabled', 'finish_run'
   ];
   tables text := 'public.refresh_upstreams, public.refresh_slots, public.refresh_wishes';

@@ -228,7 +228,6 @@ class World {
       begin
         new.breaker := 'closed';
         new.paused_until := '-infinity';
-        new.suspects := '{}';
         return new;
       end $$;
       create trigger be_patient before update on refresh_upstreams for each row execute function be_patient()`);

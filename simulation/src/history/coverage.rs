@@ -20,7 +20,6 @@ struct Seen {
     breaker: Option<Breaker>,
     paused_until: Moment,
     rate_at: Option<Moment>,
-    suspects: usize,
     exhausted: usize,
     abandoned: usize,
     wishes: usize,
@@ -36,7 +35,6 @@ impl Seen {
             breaker: up.map(|up| up.breaker),
             paused_until: up.map_or(Moment::MIN, |up| up.paused_until),
             rate_at: up.and_then(|up| up.rate_at),
-            suspects: up.map_or(0, |up| up.suspects.len()),
             exhausted: database.sessions().iter().filter(is_exhausted).count(),
             abandoned: database
                 .attempts
@@ -168,6 +166,10 @@ impl Coverage {
         );
     }
 
+    pub(super) fn odd_site(&mut self, odd: bool) {
+        self.note_if(odd, "an odd site");
+    }
+
     pub(super) fn clash(&mut self, clash: bool) {
         self.note_if(clash, "fingerprints clash");
     }
@@ -192,10 +194,6 @@ impl Coverage {
         let slowed = after.rate_at > self.before.rate_at && after.breaker == self.before.breaker;
         self.note_if(slowed, "slowed by a 429");
         self.note_if(after.exhausted > self.before.exhausted, "exhausted");
-        self.note_if(
-            after.suspects == 3 && self.before.suspects < 3,
-            "trouble of three sessions",
-        );
         self.note_if(after.wishes < self.before.wishes, "a wish granted");
     }
 

@@ -77,7 +77,7 @@ impl Dice {
             interval_seconds: self.between(300, 1740),
             max_in_flight: self.between(2, 40),
             calls_per_second: self.0.f64() * 20.0 + 0.2,
-            exhaust_after: self.between(1, 5),
+            exhaust_after: self.between(1, 2),
         }
     }
 

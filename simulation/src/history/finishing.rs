@@ -59,6 +59,7 @@ impl<W: Write> History<W> {
         };
         self.coverage.before(&self.database);
         self.coverage.clash(self.database.clash(&finish));
+        self.coverage.odd_site(self.database.site_is_odd(self.moment));
         let answer = self.database.finish_sessions(&finish, self.moment, self.unit);
         self.coverage.finish(&self.database, &answer);
         self.finished.push((holder, entries));

@@ -178,13 +178,14 @@ impl<W: Write> History<W> {
             ids: &ids,
             emails: &emails,
             max_age_seconds: self.dice.between(0, 1200),
+            limit: self.dice.between(1, 20),
             width: self.dice.between(1, 6),
             lease_seconds: self.dice.between(10, 60),
             policy: self.policy,
         };
         let arguments = json!({
             "p_run_id": holder, "p_trigger": "api", "p_holder": holder, "p_ids": ids, "p_emails": emails,
-            "p_max_age_seconds": claim.max_age_seconds, "p_width": claim.width,
+            "p_max_age_seconds": claim.max_age_seconds, "p_limit": claim.limit, "p_width": claim.width,
             "p_lease_seconds": claim.lease_seconds, "p_upstream": "setrefresh", "p_policy": claim.policy,
         });
         self.coverage.before(&self.database);

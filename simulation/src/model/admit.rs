@@ -34,7 +34,7 @@ impl Upstream {
         let Some(rate) = self.rate else {
             return policy.calls_per_second;
         };
-        let since = in_seconds(moment - self.rate_at.unwrap_or(moment));
+        let since = in_seconds(moment - self.rate_at.unwrap_or(moment)).max(0.0);
         policy
             .calls_per_second
             .min(rate + policy.calls_per_second * 0.01 * since)

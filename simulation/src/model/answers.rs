@@ -58,7 +58,7 @@ pub(crate) struct Claimed {
     pub(crate) fence: i64,
     age_seconds: f64,
     in_doubt: bool,
-    session_failures: i64,
+    refusals_in_doubt: i64,
     consecutive_failures: i64,
     pub(crate) starts_in_ms: i64,
 }
@@ -74,7 +74,7 @@ impl Claimed {
             fence: session.fence,
             age_seconds: in_seconds(moment - session.alive_at()),
             in_doubt: session.in_doubt_since.is_some(),
-            session_failures: session.session_failures,
+            refusals_in_doubt: session.refusals_in_doubt,
             consecutive_failures: session.consecutive_failures,
             starts_in_ms,
         }

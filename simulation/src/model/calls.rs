@@ -34,7 +34,7 @@ impl Database {
     pub(crate) fn outlook(&mut self, policy: Policy, most: usize, moment: Moment) -> OutlookAnswer {
         self.policy = policy;
         if self.life.0.is_none_or(|at| at <= moment - 3600 * SECOND) {
-            self.life = (Some(moment), self.measured_life(20_000));
+            self.life = (Some(moment), self.measured_life(100_000));
         }
         let up = self.upstream.as_ref();
         let paused = up.map(|up| up.paused_until).filter(|until| *until > moment);
@@ -195,7 +195,7 @@ impl Database {
                 "window_at": known(up.window_at), "answers": up.now.answers, "faults": up.now.faults,
                 "throttles": up.now.throttles, "answers_before": up.before.answers,
                 "faults_before": up.before.faults, "throttles_before": up.before.throttles,
-                "throttled": up.throttled, "suspects": up.suspects, "called_over": up.called_over,
+                "throttled": up.throttled, "throttled_before": up.throttled_before,
             })
         });
         let slots: Vec<_> = self
@@ -230,7 +230,8 @@ fn session_row(session: &Session) -> Value {
         "refresh_count": session.refresh_count, "last_refresh_error": session.last_error,
         "auto_refresh_enabled": session.enabled, "next_refresh_at": session.next_refresh,
         "refresh_state": session.state, "consecutive_failures": session.consecutive_failures,
-        "session_failures": session.session_failures, "in_doubt_since": session.in_doubt_since,
+        "session_failures": session.session_failures,
+        "refusals_in_doubt": session.refusals_in_doubt, "in_doubt_since": session.in_doubt_since,
         "last_attempt_at": session.last_attempt, "lease_holder": session.lease_holder,
         "lease_expires_at": session.lease_expires, "lease_fence": session.fence,
     })

@@ -37,6 +37,7 @@ pub(crate) struct NamedClaim<'a> {
     pub(crate) ids: &'a [Id],
     pub(crate) emails: &'a [String],
     pub(crate) max_age_seconds: i64,
+    pub(crate) limit: i64,
     pub(crate) width: i64,
     pub(crate) lease_seconds: i64,
     pub(crate) policy: Policy,
@@ -154,7 +155,7 @@ impl Database {
             .flatten()
             .copied()
             .filter(|id| seen.insert(*id) && standings[id] == Standing::Spared)
-            .take(may.most as usize)
+            .take(may.most.min(claim.limit) as usize)
             .collect();
         // What an earlier call of this holder leased keeps its fence, and its right to a call.
         let earlier = standings
@@ -203,7 +204,9 @@ impl Database {
             Standing::Claimed
         } else if session.is_leased(moment) {
             Standing::Busy
-        } else if session.last_error.is_none() && session.alive_at() >= oldest {
+        } else if session.last_error.is_none_or(|error| error == Code::Throttled)
+            && session.alive_at() >= oldest
+        {
             Standing::Fresh
         } else if session.last_error == Some(Code::Throttled)
             && session.next_refresh.is_some_and(|at| at > moment)
@@ -272,7 +275,7 @@ impl Database {
         let look = limit * 4;
         let mut crowding: BTreeSet<&str> = BTreeSet::new();
         let mut candidates = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..16 {
             let seen: Vec<_> = self
                 .due_until(moment)
                 .filter(|session| !session.is_leased(moment) && !crowding.contains(&*session.user))

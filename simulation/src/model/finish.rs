@@ -57,7 +57,7 @@ pub(crate) enum Kind {
 
 impl Database {
     pub(crate) fn finish_sessions(&mut self, finish: &Finish<'_>, moment: Moment, unit: f64) -> FinishAnswer {
-        let odd_site = self.upstream.as_ref().is_some_and(|up| up.suspects.len() >= 3);
+        let odd_site = self.site_is_odd(moment);
         let exhaust_after = (!odd_site).then_some(self.policy.exhaust_after);
         let judged = self.doubt_refusals_of_all(finish.entries, moment);
         let mut results = if self.clash(finish) {
@@ -75,7 +75,10 @@ impl Database {
             .filter(|(entry, told)| told.result == Fate::Written && entry.kind != Kind::Released)
             .map(|(entry, _)| entry)
             .collect();
-        let held = self.note_answers(finish.holder, finish.done, &answered, moment, unit);
+        if finish.done {
+            self.slots.remove(&finish.holder);
+        }
+        let held = self.note_answers(&answered, odd_site, moment, unit);
         for ((told, entry), judged) in results.iter_mut().zip(finish.entries).zip(&judged) {
             if told.result == Fate::Written && entry.kind != judged.kind {
                 told.result = Fate::Doubted;
@@ -88,17 +91,39 @@ impl Database {
         }
     }
 
-    /// So many sessions called over, and nobody renewed in between: the site has lost its mind.
+    /// Whether the site answers strangely, rather than single sessions being strange.
+    pub(crate) fn site_is_odd(&self, moment: Moment) -> bool {
+        let last = self.last_answers(moment);
+        let share = Share::of(last.map(|(id, outcome)| (id, outcome.is_strange())));
+        share.strange.len() >= 3 && 5 * share.strange.len() >= share.sessions.len()
+    }
+
+    /// What the site told of sessions lately.
+    fn last_answers(&self, moment: Moment) -> impl Iterator<Item = (Id, Code)> {
+        self.attempts_by_time
+            .iter()
+            .rev()
+            .take(100)
+            .take_while(move |(at, ..)| *at > moment - LONGEST_LIFE)
+            .map(|(_, id, fence)| (*id, self.attempts[&(*id, *fence)].outcome))
+    }
+
+    /// So many sessions called over: the site has lost its mind.
     fn doubt_refusals_of_all(&self, entries: &[Entry], moment: Moment) -> Vec<Entry> {
-        let noted = self.upstream.as_ref().map(|up| up.called_over.as_slice());
+        let mut judged = entries.to_vec();
+        if !entries.iter().any(Entry::calls_over) {
+            return judged;
+        }
         let newly = entries
             .iter()
-            .filter(|entry| entry.calls_over())
-            .map(|entry| entry.id);
-        let called_over: BTreeSet<Id> = noted.unwrap_or_default().iter().copied().chain(newly).collect();
-        let renewed = entries.iter().any(|entry| entry.kind == Kind::Refreshed);
-        let mut judged = entries.to_vec();
-        if called_over.len() <= 10 || renewed {
+            .filter(|entry| entry.kind != Kind::Released)
+            .map(|entry| (entry.id, entry.calls_over()));
+        // Earlier ones that were not believed stand there as unrecognised.
+        let before = self
+            .last_answers(moment)
+            .map(|(id, outcome)| (id, matches!(outcome, Code::Expired | Code::Unrecognised)));
+        let share = Share::of(before.chain(newly));
+        if share.strange.len() <= 10 || 5 * share.strange.len() < share.sessions.len() {
             return judged;
         }
         for entry in &mut judged {
@@ -209,6 +234,7 @@ impl Database {
 
     fn write(&mut self, entry: &Entry, print: Option<&String>, moment: Moment, exhaust_after: Option<i64>) {
         let wish = self.next_wish(entry.id, moment);
+        let try_for_wish = self.next_try_for_wish(entry.id, moment);
         let alive_at = self.session(entry.id).expect("it is held").alive_at();
         self.change(entry.id, |session| {
             if let Some(token) = &entry.token {
@@ -222,7 +248,7 @@ impl Database {
             }
             session.lease_holder = None;
             session.lease_expires = None;
-            session.track(entry, wish, moment, exhaust_after);
+            session.track(entry, wish, try_for_wish, moment, exhaust_after);
         });
         if entry.kind == Kind::Released {
             return;
@@ -256,7 +282,14 @@ impl Database {
 }
 
 impl super::table::Session {
-    fn track(&mut self, entry: &Entry, wish: Option<Moment>, moment: Moment, exhaust_after: Option<i64>) {
+    fn track(
+        &mut self,
+        entry: &Entry,
+        wish: Option<Moment>,
+        try_for_wish: Option<Moment>,
+        moment: Moment,
+        exhaust_after: Option<i64>,
+    ) {
         if entry.kind == Kind::Released {
             return;
         }
@@ -270,6 +303,7 @@ impl super::table::Session {
             self.last_error = None;
             self.consecutive_failures = 0;
             self.session_failures = 0;
+            self.refusals_in_doubt = 0;
             self.in_doubt_since = None;
             self.state = State::Active;
             self.next_refresh = Some(earlier(next(), wish));
@@ -277,8 +311,9 @@ impl super::table::Session {
         }
         self.last_error = entry.outcome;
         self.consecutive_failures += 1;
-        let said_over = entry.own == Some(true) && entry.said_over == Some(true);
-        self.session_failures += i64::from(own || said_over);
+        self.session_failures += i64::from(own);
+        let said_over = entry.kind == Kind::Failed && entry.said_over == Some(true);
+        self.refusals_in_doubt += i64::from(said_over);
         if entry.outcome.is_some_and(Code::leaves_doubt) {
             self.in_doubt_since.get_or_insert(moment);
         }
@@ -291,8 +326,30 @@ impl super::table::Session {
         } else if entry.outcome == Some(Code::Throttled) || entry.retry_after_seconds.is_some() {
             self.next_refresh = Some(next());
         } else {
-            self.next_refresh = Some(earlier(next(), wish));
+            self.next_refresh = Some(earlier(next(), try_for_wish));
         }
+    }
+}
+
+/// Sessions of some answers.
+struct Share {
+    strange: BTreeSet<Id>,
+    sessions: BTreeSet<Id>,
+}
+
+impl Share {
+    fn of(answers: impl Iterator<Item = (Id, bool)>) -> Self {
+        let mut share = Self {
+            strange: BTreeSet::new(),
+            sessions: BTreeSet::new(),
+        };
+        for (id, is_strange) in answers {
+            share.sessions.insert(id);
+            if is_strange {
+                share.strange.insert(id);
+            }
+        }
+        share
     }
 }
 
@@ -307,6 +364,11 @@ impl Entry {
 }
 
 impl Code {
+    /// It shows that the session, or the site, is strange.
+    fn is_strange(self) -> bool {
+        matches!(self, Self::Refused | Self::Unrecognised | Self::Expired)
+    }
+
     /// Upstream may have handed out a token that nobody saw.
     fn leaves_doubt(self) -> bool {
         matches!(

@@ -1,5 +1,7 @@
 //! `note_answers`: what upstream's answers mean for everybody.
 
+use std::collections::BTreeSet;
+
 use super::{
     answers::Held,
     finish::Entry,
@@ -9,43 +11,30 @@ use super::{
 /// What a finish tells of upstream.
 struct Account {
     counts: Counts,
-    renewed: bool,
     repetitions: i64,
     retry_after: f64,
     fault_retry_after: f64,
     throttled: Vec<Id>,
-    odd: Vec<Id>,
-    called_over: Vec<Id>,
 }
 
 impl Account {
-    fn of(entries: &[&Entry]) -> Self {
-        let with = |codes: &[Code]| -> Vec<Id> {
-            let named = |entry: &&&Entry| entry.outcome.is_some_and(|outcome| codes.contains(&outcome));
-            let mut ids: Vec<Id> = entries.iter().filter(named).map(|entry| entry.id).collect();
-            ids.sort_unstable();
-            ids
-        };
-        let throttled = with(&[Code::Throttled]);
+    fn of(entries: &[&Entry], odd_site: bool) -> Self {
+        let throttled = ids_of(entries, |entry| entry.outcome == Some(Code::Throttled));
         Self {
             counts: Counts {
                 answers: entries.iter().filter(|entry| entry.tries > 0).count() as i64,
-                faults: with(&[
-                    Code::UpstreamFault,
-                    Code::Unreachable,
-                    Code::TimedOut,
-                    Code::Refused,
-                ])
+                faults: ids_of(entries, |entry| {
+                    entry
+                        .outcome
+                        .is_some_and(|code| code.is_fault() || (code == Code::Refused && odd_site))
+                })
                 .len() as i64,
                 throttles: throttled.len() as i64,
             },
-            renewed: !with(&[Code::Refreshed]).is_empty(),
             repetitions: entries.iter().map(|entry| (entry.tries - 1).max(0)).sum(),
             retry_after: longest_wait(entries, Code::Throttled),
             fault_retry_after: longest_wait(entries, Code::UpstreamFault),
             throttled,
-            odd: odd_answers(entries),
-            called_over: ids_of(entries, Entry::calls_over),
         }
     }
 }
@@ -53,32 +42,21 @@ impl Account {
 impl Database {
     pub(crate) fn note_answers(
         &mut self,
-        holder: Id,
-        done: bool,
         entries: &[&Entry],
+        odd_site: bool,
         moment: Moment,
         unit: f64,
     ) -> Option<Held> {
-        let account = Account::of(entries);
+        let account = Account::of(entries, odd_site);
         let policy = self.policy;
-        if done {
-            self.slots.remove(&holder);
-        }
-        let up = self.lock_upstream();
         if account.counts.answers == 0 {
             return None;
         }
+        let up = self.lock_upstream();
         let rate_now = up.current_rate(&policy, moment);
         up.roll_window(moment);
         up.now.add(account.counts);
         add_distinct(&mut up.throttled, &account.throttled, 2);
-        if account.renewed {
-            up.suspects.clear();
-            up.called_over.clear();
-        } else {
-            add_distinct(&mut up.suspects, &account.odd, 3);
-            add_distinct(&mut up.called_over, &account.called_over, 11);
-        }
         up.next_start = up.next_start.max(moment) + seconds(account.repetitions as f64 / rate_now);
         up.slow_down(&account, &policy, rate_now, moment);
         up.judge(&account, &policy, moment, unit);
@@ -99,13 +77,15 @@ impl Upstream {
             self.now = Counts::default();
             self.throttled.clear();
         }
+        self.throttled_before = std::mem::take(&mut self.throttled);
         self.before = self.now;
         self.now = Counts::default();
         self.window_at = moment;
     }
 
     fn slow_down(&mut self, account: &Account, policy: &Policy, rate_now: f64, moment: Moment) {
-        let is_wide = self.throttled.len() >= 2
+        let throttled: BTreeSet<_> = self.throttled_before.iter().chain(&self.throttled).collect();
+        let is_wide = throttled.len() >= 2
             && 10 * (self.now.throttles + self.before.throttles) >= self.now.answers + self.before.answers;
         if account.counts.throttles == 0 || !is_wide {
             return;
@@ -153,13 +133,6 @@ impl Counts {
     }
 }
 
-/// Those whose answers say nothing that is understood; the site's own word that one is over is.
-fn odd_answers(entries: &[&Entry]) -> Vec<Id> {
-    ids_of(entries, |entry| {
-        matches!(entry.outcome, Some(Code::Refused | Code::Unrecognised)) && entry.said_over != Some(true)
-    })
-}
-
 fn ids_of(entries: &[&Entry], wanted: impl Fn(&Entry) -> bool) -> Vec<Id> {
     let mut ids: Vec<Id> = entries
         .iter()
@@ -185,5 +158,11 @@ fn add_distinct(ids: &mut Vec<Id>, more: &[Id], most: usize) {
         if ids.len() < most && !ids.contains(id) {
             ids.push(*id);
         }
+    }
+}
+
+impl Code {
+    fn is_fault(self) -> bool {
+        matches!(self, Self::UpstreamFault | Self::Unreachable | Self::TimedOut)
     }
 }

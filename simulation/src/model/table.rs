@@ -104,6 +104,7 @@ pub(crate) struct Session {
     pub(crate) state: State,
     pub(crate) consecutive_failures: i64,
     pub(crate) session_failures: i64,
+    pub(crate) refusals_in_doubt: i64,
     pub(crate) in_doubt_since: Option<Moment>,
     pub(crate) last_attempt: Option<Moment>,
     pub(crate) lease_holder: Option<Id>,
@@ -166,8 +167,7 @@ pub(crate) struct Upstream {
     pub(crate) now: Counts,
     pub(crate) before: Counts,
     pub(crate) throttled: Vec<Id>,
-    pub(crate) suspects: Vec<Id>,
-    pub(crate) called_over: Vec<Id>,
+    pub(crate) throttled_before: Vec<Id>,
 }
 
 /// Answers within a window.
@@ -193,8 +193,7 @@ impl Upstream {
             now: Counts::default(),
             before: Counts::default(),
             throttled: Vec::new(),
-            suspects: Vec::new(),
-            called_over: Vec::new(),
+            throttled_before: Vec::new(),
         }
     }
 }
@@ -297,6 +296,7 @@ impl Database {
             state: State::Active,
             consecutive_failures: 0,
             session_failures: 0,
+            refusals_in_doubt: 0,
             in_doubt_since: None,
             last_attempt: None,
             lease_holder: None,
@@ -321,6 +321,7 @@ impl Database {
             session.last_error = None;
             session.consecutive_failures = 0;
             session.session_failures = 0;
+            session.refusals_in_doubt = 0;
             session.in_doubt_since = None;
             session.lease_holder = None;
             session.lease_expires = None;
@@ -340,6 +341,14 @@ impl Database {
             .range((id, moment + WISH_AHEAD + 1)..=(id, Moment::MAX))
             .next()
             .map(|(_, fresh_at)| fresh_at - WISH_AHEAD)
+    }
+
+    /// For a session that failed: soon, where such a time is near.
+    pub(crate) fn next_try_for_wish(&self, id: Id, moment: Moment) -> Option<Moment> {
+        self.wishes
+            .range((id, moment + 1)..=(id, Moment::MAX))
+            .next()
+            .map(|(_, fresh_at)| (fresh_at - WISH_AHEAD).max(moment + 15 * SECOND))
     }
 
     pub(crate) fn latest_of(&self, user: &str) -> Option<Id> {

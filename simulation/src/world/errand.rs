@@ -196,6 +196,7 @@ impl World {
                     ids,
                     emails: &[],
                     max_age_seconds: 300,
+                    limit: 100,
                     width: i64::from(WIDTH),
                     lease_seconds: lease.as_secs() as i64,
                     policy,

@@ -934,16 +934,20 @@ as $$
   ) kept
 $$;
 
--- What the site told of sessions lately: the last hundred attempts of the last hour and a half.
+-- What the site last told of each session, among the last hundred attempts of the last hour and a half.
 create or replace function public.last_answers(p_moment timestamptz) returns table (id uuid, outcome text)
 language sql stable
 set search_path = ''
 as $$
-  select attempt.session_id, attempt.outcome
-  from public.refresh_attempts attempt
-  where attempt.finished_at > p_moment - interval '90 minutes'
-  order by attempt.finished_at desc, attempt.session_id desc, attempt.fence desc
-  limit 100
+  select distinct on (lately.session_id) lately.session_id, lately.outcome
+  from (
+    select attempt.session_id, attempt.outcome, attempt.finished_at, attempt.fence
+    from public.refresh_attempts attempt
+    where attempt.finished_at > p_moment - interval '90 minutes'
+    order by attempt.finished_at desc, attempt.session_id desc, attempt.fence desc
+    limit 100
+  ) lately
+  order by lately.session_id, lately.finished_at desc, lately.fence desc
 $$;
 
 -- Whether the site answers strangely, rather than single sessions being strange: three of them, and a fifth of all.
@@ -951,9 +955,8 @@ create or replace function public.site_is_odd(p_moment timestamptz) returns bool
 language sql stable
 set search_path = ''
 as $$
-  select count(distinct told.id) filter (where told.outcome in ('refused', 'unrecognised', 'expired')) >= 3
-    and 5 * count(distinct told.id) filter (where told.outcome in ('refused', 'unrecognised', 'expired'))
-      >= count(distinct told.id)
+  select count(*) filter (where told.outcome in ('refused', 'unrecognised', 'expired')) >= 3
+    and 5 * count(*) filter (where told.outcome in ('refused', 'unrecognised', 'expired')) >= count(*)
   from public.last_answers(p_moment) told
 $$;
 
@@ -971,10 +974,11 @@ as $$
     -- Earlier ones that were not believed stand there as unrecognised.
     select last.id, last.outcome in ('expired', 'unrecognised') as over from public.last_answers(p_moment) last
     where exists (select from entries where entries.called_over)
+      and not exists (select from entries where entries.id = last.id and entries.entry ->> 'kind' <> 'released')
     union all
     select entries.id, entries.called_over from entries where entries.entry ->> 'kind' <> 'released'
   ), share as (
-    select count(distinct told.id) filter (where told.over) as over, count(distinct told.id) as sessions from told
+    select count(*) filter (where told.over) as over, count(*) as sessions from told
   )
   select case
     when share.over <= 10 or 5 * share.over < share.sessions

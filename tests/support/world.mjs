@@ -19,6 +19,30 @@ const { Miniflare, Log, LogLevel, convertV4MiniflareOptions } = createRequire(re
   "miniflare",
 );
 
+/**
+ * On Cloudflare the clock stands still while nothing is waited for; here it would run on, and hide a loop that waits for
+ * time to pass without waiting.
+ */
+const STILL_CLOCK = `
+const RunningDate = globalThis.Date;
+let moment;
+const now = () => {
+  if (moment === undefined) {
+    moment = RunningDate.now();
+    queueMicrotask(() => (moment = undefined));
+  }
+  return moment;
+};
+globalThis.Date = class extends RunningDate {
+  constructor(...given) {
+    super(...(given.length > 0 ? given : [now()]));
+  }
+  static now() {
+    return now();
+  }
+};
+`;
+
 export const INTERNAL_KEY = "test-internal-key-0123456789";
 
 /** The Worker as wrangler.toml describes it, in workerd. */
@@ -31,8 +55,9 @@ class Worker {
 
   async start() {
     const { workerOptions: fromToml } = workerOptions(path.join(ROOT, "wrangler.toml"));
+    const index = path.join(BUILD, "index.js");
     const modules = [
-      { type: "ESModule", path: path.join(BUILD, "index.js") },
+      { type: "ESModule", path: index, contents: `${STILL_CLOCK}\n${readFileSync(index, "utf8")}` },
       { type: "CompiledWasm", path: path.join(BUILD, "index_bg.wasm") },
     ];
     this.miniflare = new Miniflare(

@@ -1,6 +1,6 @@
 //! `finish_sessions`: what came of claimed sessions is written under their leases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -95,10 +95,10 @@ impl Database {
     pub(crate) fn site_is_odd(&self, moment: Moment) -> bool {
         let last = self.last_answers(moment);
         let share = Share::of(last.map(|(id, outcome)| (id, outcome.is_strange())));
-        share.strange.len() >= 3 && 5 * share.strange.len() >= share.sessions.len()
+        share.strange >= 3 && 5 * share.strange >= share.sessions
     }
 
-    /// What the site told of sessions lately.
+    /// What the site told of sessions lately, the latest first.
     fn last_answers(&self, moment: Moment) -> impl Iterator<Item = (Id, Code)> {
         self.attempts_by_time
             .iter()
@@ -122,8 +122,8 @@ impl Database {
         let before = self
             .last_answers(moment)
             .map(|(id, outcome)| (id, matches!(outcome, Code::Expired | Code::Unrecognised)));
-        let share = Share::of(before.chain(newly));
-        if share.strange.len() <= 10 || 5 * share.strange.len() < share.sessions.len() {
+        let share = Share::of(newly.chain(before));
+        if share.strange <= 10 || 5 * share.strange < share.sessions {
             return judged;
         }
         for entry in &mut judged {
@@ -331,25 +331,23 @@ impl super::table::Session {
     }
 }
 
-/// Sessions of some answers.
+/// How many sessions, and of how many of them the latest answer was strange.
 struct Share {
-    strange: BTreeSet<Id>,
-    sessions: BTreeSet<Id>,
+    strange: usize,
+    sessions: usize,
 }
 
 impl Share {
+    /// Of answers, the latest first.
     fn of(answers: impl Iterator<Item = (Id, bool)>) -> Self {
-        let mut share = Self {
-            strange: BTreeSet::new(),
-            sessions: BTreeSet::new(),
-        };
+        let mut latest = BTreeMap::new();
         for (id, is_strange) in answers {
-            share.sessions.insert(id);
-            if is_strange {
-                share.strange.insert(id);
-            }
+            latest.entry(id).or_insert(is_strange);
         }
-        share
+        Self {
+            strange: latest.values().filter(|is_strange| **is_strange).count(),
+            sessions: latest.len(),
+        }
     }
 }
 

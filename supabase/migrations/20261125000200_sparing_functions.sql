@@ -663,13 +663,13 @@ begin
   perform set_config('keepalive.finishing', 'on', true);
 
   with entries as (
-    select entry.*, session.alive as alive_at, session.exhausts, session.id as found_id
+    select entry.*, session.alive as alive_at, session.exhausts
     from jsonb_to_recordset(p_results) as entry (
       id uuid, fence bigint, kind text, outcome text, token text, cookies jsonb, fingerprint text,
       "nextInSeconds" float8, "upstreamStatus" smallint, "durationMs" bigint, tries smallint, own boolean,
       "saidOver" boolean, "retryAfterSeconds" float8)
     left join lateral (
-      select session.id, public.alive_at(session) as alive,
+      select public.alive_at(session) as alive,
         coalesce(entry.own and session.session_failures + 1 >= p_exhaust_after, false) as exhausts
       from public.auth_sessions session where session.id = entry.id
     ) session on true

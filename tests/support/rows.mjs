@@ -167,6 +167,7 @@ export class Caller {
       p_ids: ids.slice(0, BATCH / 2),
       p_emails: emails,
       p_max_age_seconds: 0,
+      p_limit: BATCH,
     });
     const { p_lease_seconds } = lease;
     const pauses = { p_lease_seconds, p_reuse_seconds: 0, p_min_seconds: 0 };

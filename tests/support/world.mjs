@@ -246,7 +246,7 @@ class World {
     return sessions.filter((session) => !session.alive || !session.accepts(tokens.get(session.id)));
   }
 
-  /** For tests with one fault after the other: upstream's trouble never keeps the next call from it. */
+  /** For tests with one fault after the other: upstream's trouble never keeps the next call from it, nor casts doubt. */
   async neverSpareUpstream() {
     await this.sql.query(`
       create function be_patient() returns trigger language plpgsql as $$
@@ -255,7 +255,9 @@ class World {
         new.paused_until := '-infinity';
         return new;
       end $$;
-      create trigger be_patient before update on refresh_upstreams for each row execute function be_patient()`);
+      create trigger be_patient before update on refresh_upstreams for each row execute function be_patient();
+      create or replace function doubt_refusals_of_all(p_results jsonb, p_moment timestamptz) returns jsonb
+      language sql stable as $$ select p_results $$`);
   }
 
   /** Inserts a row for a session of the stand-in; answers its id. */

@@ -149,10 +149,12 @@ impl World {
         }
         // Ten are believed, or until a fifth of the last hundred attempts, and of one finish, tells of it.
         if session.state == State::Expired && self.all_signed_out() {
-            if self.moment - session.alive_at() > LONGEST_LIFE {
+            let is_old = self.moment - session.alive_at() > LONGEST_LIFE;
+            self.checks.wronged.insert(id);
+            // Upstream may have renewed it in an answer that was lost: nobody can know.
+            if is_old {
                 return;
             }
-            self.checks.wronged.insert(id);
             let window = self.weather.signed_out_until();
             if self.checks.given_up.0 != window {
                 self.checks.given_up = (window, 0);

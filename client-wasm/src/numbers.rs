@@ -2,7 +2,7 @@
 
 #![expect(clippy::float_cmp, reason = "small whole numbers, which are exact")]
 
-use session_core::wire::State;
+use session_core::{backoff::whole, wire::State};
 
 use crate::machine::{Code, Machine, Manual, Shared, Standing, Told, Trouble};
 
@@ -214,19 +214,10 @@ pub(crate) fn kept(numbers: &[f64]) -> Option<Shared> {
         trouble: TROUBLES
             .into_iter()
             .find(|known| f64::from(*known as u8) == trouble)?,
-        failures: count(failures),
-        holds: count(holds),
+        failures: whole(failures),
+        holds: whole(holds),
         not_before,
         floor,
         spread,
     })
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "saturates"
-)]
-const fn count(number: f64) -> u32 {
-    number as u32
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use session_core::{
     outcome::{Outcome, OutcomeCode},
-    time::Timestamp,
+    time::{Timestamp, whole_seconds},
     wire::Problem,
 };
 use worker::{Headers, Response};
@@ -156,7 +156,7 @@ impl ApiError {
         let response = json_response(&serde_json::to_value(&body).unwrap_or_default(), shown.status)?;
         let headers = response.headers();
         if let Some(wait) = shown.retry_after {
-            headers.set("Retry-After", &whole_seconds(wait).to_string())?;
+            headers.set("Retry-After", &whole_seconds(wait).max(1).to_string())?;
         }
         match self {
             Self::MethodNotAllowed { allow } => headers.set("Allow", allow)?,
@@ -320,12 +320,6 @@ fn json_response(body: &Value, status: u16) -> worker::Result<Response> {
     Ok(Response::ok(body.to_string())?
         .with_headers(headers)
         .with_status(status))
-}
-
-fn whole_seconds(wait: Duration) -> u64 {
-    u64::try_from(wait.as_millis().div_ceil(1_000))
-        .unwrap_or(u64::MAX)
-        .max(1)
 }
 
 fn sentence(text: &str) -> String {

@@ -69,7 +69,7 @@ impl std::error::Error for ConfigError {}
 /// Cloudflare's free plan allows an invocation so many fetches.
 const FREE_PLAN_SUBREQUESTS: u32 = 50;
 
-/// And 10 ms of processor time: a session takes less than 0.7 ms of it (docs/SCALE.md).
+/// And 10 ms of processor time: a session takes some 0.75 ms of it (docs/SCALE.md).
 const FREE_PLAN_SESSIONS: u32 = 12;
 
 static CONFIG: OnceLock<Result<Config, ConfigError>> = OnceLock::new();

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use session_core::{
     batch::{CALLS_TO_END_A_RUN, Claimed, Held, Tally},
+    due,
     finish::FinishEntry,
     session::ClaimedRow,
-    time::Timestamp,
+    time::{Timestamp, whole_seconds},
     wire::StoredStatus,
 };
 use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, wasm_bindgen::JsValue};
@@ -143,7 +144,7 @@ struct Claim {
     retry_in_ms: Option<u32>,
     /// Of a claim by names only.
     #[serde(default)]
-    entries: Vec<NamedEntry>,
+    entries: Vec<NamedEntry<NamedResult>>,
 }
 
 impl Claim {
@@ -164,7 +165,7 @@ impl Claim {
 /// What came of a claim on named sessions.
 pub(crate) struct NamedClaim {
     /// One for each name, in their order.
-    pub(crate) entries: Vec<NamedEntry>,
+    pub(crate) entries: Vec<NamedEntry<NamedResult>>,
     pub(crate) claimed: Claimed,
     /// When to ask again for those that others are at, or that have to wait for upstream.
     pub(crate) retry_in: Duration,
@@ -172,8 +173,8 @@ pub(crate) struct NamedClaim {
 
 /// How a named session stands.
 #[derive(Debug, Deserialize)]
-pub(crate) struct NamedEntry {
-    pub(crate) result: NamedResult,
+pub(crate) struct NamedEntry<R> {
+    pub(crate) result: R,
     pub(crate) status: Option<StoredStatus>,
 }
 
@@ -190,15 +191,22 @@ pub(crate) enum NamedResult {
     Throttled,
     Expired,
     NotFound,
-    /// Of a wish for later: it is looked after, or given up.
+}
+
+/// How a session stands that somebody wishes fresh later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WishResult {
     Active,
     Exhausted,
+    Expired,
+    NotFound,
 }
 
 #[derive(Debug, Deserialize)]
 struct Wish {
     now: Timestamp,
-    entries: Vec<NamedEntry>,
+    entries: Vec<NamedEntry<WishResult>>,
 }
 
 /// What a tick has before it.
@@ -215,6 +223,14 @@ pub(crate) struct Outlook {
     pub(crate) refresh_ms: Option<u64>,
     /// How long sessions were found to live without a refresh, in seconds.
     pub(crate) life_seconds: Option<u32>,
+}
+
+impl Outlook {
+    /// The longest interval that leaves time for tries before sessions die, where their life was seen.
+    pub(crate) fn recommended_interval(&self) -> Option<Duration> {
+        let life = Duration::from_secs(self.life_seconds?.into());
+        Some(due::recommended_interval(life))
+    }
 }
 
 /// What the database wrote.
@@ -326,7 +342,7 @@ impl Config {
         &self,
         names: Names<'_>,
         fresh_at: Timestamp,
-    ) -> Result<(Timestamp, Vec<NamedEntry>), DatabaseError> {
+    ) -> Result<(Timestamp, Vec<NamedEntry<WishResult>>), DatabaseError> {
         let arguments = json!({ "p_ids": names.ids, "p_emails": names.emails, "p_fresh_at": fresh_at });
         let wish: Wish = self
             .call_patiently("wish_fresh", &arguments, SHORT_PATIENCE)
@@ -370,7 +386,7 @@ impl Config {
         holder: &Holder,
         pauses: Pauses,
     ) -> Result<UserClaim, DatabaseError> {
-        let lease = session_core::due::lease(1, 1, self.timeout, LONGEST_WAIT_FOR_A_START);
+        let lease = due::lease(1, 1, self.timeout, LONGEST_WAIT_FOR_A_START);
         let arguments = json!({
             "p_email": email, "p_session_id": session_id, "p_holder": holder.lease_id,
             "p_lease_seconds": lease.as_secs(), "p_reuse_seconds": pauses.reuse.as_secs(),
@@ -536,13 +552,6 @@ impl Config {
     }
 }
 
-/// Rounded up.
-fn whole_seconds(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_add(u64::from(duration.subsec_nanos() > 0))
-}
-
 /// The sessions that somebody names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Names<'a> {
@@ -552,7 +561,7 @@ pub(crate) struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn check(self, entries: &[NamedEntry]) -> Result<(), DatabaseError> {
+    fn check<R>(self, entries: &[NamedEntry<R>]) -> Result<(), DatabaseError> {
         let count = self.ids.len().saturating_add(self.emails.len());
         (entries.len() == count)
             .then_some(())

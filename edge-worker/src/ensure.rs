@@ -13,7 +13,9 @@ use session_core::{
 
 use crate::{
     config::Config,
-    database::{DatabaseError, Fate, NamedClaim, NamedEntry, NamedResult, Names, Patient, Trigger},
+    database::{
+        DatabaseError, Fate, NamedClaim, NamedEntry, NamedResult, Names, Patient, Trigger, WishResult,
+    },
     run::{Driver, Told, WIDTH},
     runtime::{Asker, now, sleep},
     wanted::Wanted,
@@ -160,11 +162,11 @@ pub(crate) async fn schedule(
             .and_then(|status| status.next_refresh_at)
             .is_some_and(|due| due <= fresh_at);
         let result = match told.result {
-            NamedResult::NotFound => Freshness::NotFound,
-            NamedResult::Expired => Freshness::Expired,
-            NamedResult::Active if looked_after && in_time => Freshness::Scheduled,
-            NamedResult::Active if looked_after => Freshness::Throttled,
-            _ => Freshness::NotScheduled,
+            WishResult::NotFound => Freshness::NotFound,
+            WishResult::Expired => Freshness::Expired,
+            WishResult::Active if looked_after && in_time => Freshness::Scheduled,
+            WishResult::Active if looked_after => Freshness::Throttled,
+            WishResult::Active | WishResult::Exhausted => Freshness::NotScheduled,
         };
         Entry::new(&name, result, None, told.status.as_ref(), moment)
     });
@@ -350,7 +352,7 @@ impl<'a> Rounds<'a> {
         answer
     }
 
-    fn settle(&mut self, told: Vec<NamedEntry>) {
+    fn settle(&mut self, told: Vec<NamedEntry<NamedResult>>) {
         let moment = now();
         let told_of = |told: Told| (told.session_id.clone(), told);
         let came_of: HashMap<String, Told> = self.driver.take_told().into_iter().map(told_of).collect();
@@ -370,16 +372,21 @@ impl<'a> Rounds<'a> {
     }
 }
 
-fn settled(name: &Pending, told: &NamedEntry, came_of: &HashMap<String, Told>, moment: Timestamp) -> Entry {
+fn settled(
+    name: &Pending,
+    told: &NamedEntry<NamedResult>,
+    came_of: &HashMap<String, Told>,
+    moment: Timestamp,
+) -> Entry {
     let status = told.status.as_ref();
     let plain = |result| Entry::new(name, result, None, status, moment);
     match told.result {
-        NamedResult::Fresh | NamedResult::Active if name.was_busy => plain(Freshness::Refreshed),
-        NamedResult::Fresh | NamedResult::Active => plain(Freshness::Fresh),
+        NamedResult::Fresh if name.was_busy => plain(Freshness::Refreshed),
+        NamedResult::Fresh => plain(Freshness::Fresh),
         NamedResult::Throttled => plain(Freshness::Throttled),
         NamedResult::Expired => plain(Freshness::Expired),
         NamedResult::NotFound => plain(Freshness::NotFound),
-        NamedResult::Spared | NamedResult::Exhausted => plain(Freshness::Spared),
+        NamedResult::Spared => plain(Freshness::Spared),
         NamedResult::Busy => plain(Freshness::Busy),
         NamedResult::Claimed => {
             let Some(told) = status.and_then(|status| came_of.get(&status.id)) else {
@@ -388,8 +395,8 @@ fn settled(name: &Pending, told: &NamedEntry, came_of: &HashMap<String, Told>, m
             let (result, outcome) = match (told.fate, told.outcome) {
                 (_, None) => (Freshness::Spared, None),
                 (Fate::Refused | Fate::Locked, _) => (Freshness::Failed, None),
-                // A sign-in or another claim came between: a further look tells.
                 (Fate::Doubted, _) => (Freshness::Failed, Some(OutcomeCode::Unrecognised)),
+                // A sign-in or another claim came between: a further look tells.
                 (Fate::Lost, _) => (Freshness::Busy, None),
                 (_, outcome @ Some(OutcomeCode::Refreshed)) => (Freshness::Refreshed, outcome),
                 (_, outcome @ Some(OutcomeCode::Expired)) => (Freshness::Expired, outcome),

@@ -80,7 +80,7 @@ impl Route {
     }
 
     fn of_session(path: &str) -> Option<Self> {
-        let (_, action) = path.strip_prefix(SESSIONS)?.split_once('/')?;
+        let (_, action) = session_and_action(path)?;
         match action {
             "enable" => Some(Self::SetEnabled { enabled: true }),
             "disable" => Some(Self::SetEnabled { enabled: false }),
@@ -100,6 +100,11 @@ impl Route {
     const fn is_for_browsers(self) -> bool {
         matches!(self, Self::Refresh | Self::SessionCheck)
     }
+}
+
+/// The parts of a path like `/api/internal/sessions/{id}/enable`.
+fn session_and_action(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix(SESSIONS)?.split_once('/')
 }
 
 /// Answers every request; fails only if the platform does.
@@ -330,11 +335,8 @@ async fn set_enabled(
 ) -> Result<Response, ApiError> {
     require_internal_key(request, config)?;
     let path = request.path();
-    let id = path
-        .strip_prefix(SESSIONS)
-        .and_then(|rest| rest.split_once('/'))
-        .map(|(id, _)| id);
-    let id = parse_id("the session's id", id.unwrap_or_default()).map_err(ApiError::BadRequest)?;
+    let (id, _) = session_and_action(&path).ok_or(ApiError::NoSuchRoute)?;
+    let id = parse_id("the session's id", id).map_err(ApiError::BadRequest)?;
     let NoChoice {} = read_body(request).await?;
     let stored = config.set_enabled(&id, enabled).await?;
     let status = stored.status.ok_or(ApiError::NoSuchSession)?;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use session_core::{due, fanout::Capacity};
+use session_core::fanout::Capacity;
 use worker::{BatchMessageBuilder, Env, MessageBatch, MessageExt, Queue, QueueRetryOptionsBuilder};
 
 use crate::{
@@ -131,15 +131,5 @@ pub(crate) async fn answer(messages: &MessageBatch<Wake>, config: &Config) {
         } else {
             message.ack();
         }
-    }
-}
-
-impl crate::database::Outlook {
-    /// The longest interval that leaves time for tries before sessions die, where their life was seen.
-    pub(crate) fn recommended_interval(&self) -> Option<std::time::Duration> {
-        let life = self.life_seconds?;
-        Some(due::recommended_interval(std::time::Duration::from_secs(
-            life.into(),
-        )))
     }
 }

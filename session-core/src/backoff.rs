@@ -36,6 +36,16 @@ pub fn clamp(unit: f64) -> f64 {
     }
 }
 
+/// The whole number below; 0 for what is negative or no number, the largest for what is larger.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates"
+)]
+pub const fn whole(number: f64) -> u32 {
+    number as u32
+}
+
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "numbers that are exact in binary")]
 mod tests {

@@ -157,7 +157,6 @@ pub struct Batch {
     writing_since: Option<Timestamp>,
     refreshing: u32,
     claiming: bool,
-    finishing: bool,
     /// Unwritten answers that show upstream in trouble.
     troubles: u32,
     last_start: Timestamp,
@@ -200,7 +199,6 @@ impl Batch {
             writing_since: None,
             refreshing: 0,
             claiming: false,
-            finishing: false,
             troubles: 0,
             last_start: Timestamp::from_millis(i64::MIN),
             granted: 0,
@@ -356,8 +354,12 @@ impl Batch {
     }
 
     fn under_way(&self) -> u32 {
-        let database = u32::from(self.claiming).saturating_add(u32::from(self.finishing));
+        let database = u32::from(self.claiming).saturating_add(u32::from(self.is_finishing()));
         self.refreshing.saturating_add(database)
+    }
+
+    const fn is_finishing(&self) -> bool {
+        self.writing_since.is_some()
     }
 
     fn run_dry(&mut self) {
@@ -368,7 +370,7 @@ impl Batch {
 
     fn write_at(&self) -> Option<Timestamp> {
         self.unwritten_since
-            .filter(|_| !self.finishing)
+            .filter(|_| !self.is_finishing())
             .map(|since| since.after(LINGER))
     }
 
@@ -416,7 +418,7 @@ impl Batch {
             .is_some_and(|since| now.since(since) >= LINGER)
             || self.troubles >= TROUBLES_TO_TELL;
         let last = self.queue.is_empty() && self.refreshing == 0 && !self.claiming;
-        !self.finishing && !self.unwritten.is_empty() && (waited || last)
+        !self.is_finishing() && !self.unwritten.is_empty() && (waited || last)
     }
 
     fn should_claim(&self, now: Timestamp) -> bool {
@@ -433,7 +435,6 @@ impl Batch {
     }
 
     fn finish_ended(&mut self, calls: u32) {
-        self.finishing = false;
         self.writing_since = None;
         // The first call was reserved when the finish began.
         self.calls_left = self.calls_left.saturating_sub(calls.saturating_sub(1));
@@ -456,7 +457,6 @@ impl Batch {
     }
 
     fn finish(&mut self) -> Step {
-        self.finishing = true;
         self.writing_since = self.unwritten_since.take();
         self.troubles = 0;
         let calls = self.calls_left.max(1);

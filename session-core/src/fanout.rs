@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::backoff::whole;
+
 /// A refresh takes at least about so long: what a run can do within its time is reckoned from it.
 const USUAL_REFRESH: Duration = Duration::from_millis(500);
 
@@ -36,13 +38,13 @@ impl Capacity {
         let paced = self.calls_per_second * self.time.as_secs_f64();
         let within_pace = f64::from(due).min(paced);
         let by_work = (within_pace / each).ceil().clamp(0.0, f64::from(u32::MAX));
-        let runs = to_whole(by_work).min(self.in_flight.div_ceil(self.width.max(1)));
+        let runs = whole(by_work).min(self.in_flight.div_ceil(self.width.max(1)));
         runs.saturating_sub(1).min(self.most)
     }
 
     /// How many due sessions make a difference to [`helpers`](Self::helpers): counting further is of no use.
     pub fn worth_counting(&self) -> u32 {
-        to_whole(self.each() * (f64::from(self.most) + 1.0)).saturating_add(1)
+        whole(self.each() * (f64::from(self.most) + 1.0)).saturating_add(1)
     }
 
     /// Sessions that one run can refresh.
@@ -52,15 +54,6 @@ impl Capacity {
         let by_time = f64::from(self.width) * self.time.as_secs_f64() / refresh.as_secs_f64();
         by_calls.min(by_time).min(self.sessions.into()).max(1.0)
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, and what is no number becomes 0"
-)]
-const fn to_whole(number: f64) -> u32 {
-    number as u32
 }
 
 #[cfg(test)]

@@ -18,6 +18,11 @@ const MILLISECONDS: EncodedConfig = Config::DEFAULT
     })
     .encode();
 
+/// Whole seconds, rounded up from milliseconds: what is told to wait so long never comes too early.
+pub fn whole_seconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX)
+}
+
 /// Milliseconds since the Unix epoch, UTC.
 ///
 /// Reads from JSON as that number; writes to JSON as RFC 3339 text with a zone (`2026-01-02T03:04:05.678Z`),

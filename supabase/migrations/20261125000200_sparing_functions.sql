@@ -1,5 +1,5 @@
 -- The functions of 20261124000400 again, now with regard for upstream: all Workers' calls are counted, paced and held
--- back here. What they decide is mirrored by the simulation crate's model.rs, which a test compares with them.
+-- back here. What they decide is mirrored by the simulation crate's model, which a test compares with them.
 
 -- The clock and the dice of all functions here: a test puts its own in their place.
 create or replace function public.keepalive_now() returns timestamptz
@@ -173,10 +173,9 @@ create or replace function public.current_rate(
 language sql immutable
 set search_path = ''
 as $$
-  select coalesce(
-    least(policy.calls_per_second,
-      up.rate + policy.calls_per_second * 0.01 * greatest(0, extract(epoch from p_moment - up.rate_at)::float8)),
-    policy.calls_per_second)
+  -- Of nulls least() takes no notice.
+  select least(policy.calls_per_second,
+    up.rate + policy.calls_per_second * 0.01 * greatest(0, extract(epoch from p_moment - up.rate_at)::float8))
 $$;
 
 -- Whether, and with how many calls at once, a holder may call upstream now, and when the first of them begins. Nothing
@@ -268,8 +267,8 @@ $$;
 -- a token may be presented: who finds one that ran out knows that its holder died, or could not write, and that
 -- upstream may have handed out another token since.
 create or replace function public.lease_sessions(
-  p_ids uuid[], p_holder uuid, p_run_id uuid, p_trigger text, p_lease_seconds integer, p_moment timestamptz,
-  p_first timestamptz, p_rate float8
+  p_ids uuid[], p_holder uuid, p_trigger text, p_lease_seconds integer, p_moment timestamptz, p_first timestamptz,
+  p_rate float8
 ) returns jsonb
 language plpgsql
 set search_path = ''
@@ -277,8 +276,8 @@ as $$
 declare
   claimed jsonb;
 begin
-  insert into public.refresh_attempts (session_id, fence, run_id, trigger, finished_at, duration_ms, outcome, tries)
-  select session.id, session.lease_fence, null, p_trigger, p_moment, 0, 'abandoned', 0
+  insert into public.refresh_attempts (session_id, fence, trigger, finished_at, duration_ms, outcome, tries)
+  select session.id, session.lease_fence, p_trigger, p_moment, 0, 'abandoned', 0
   from public.auth_sessions session
   where session.id = any (p_ids) and session.lease_holder is not null
   on conflict do nothing;
@@ -397,6 +396,8 @@ declare
   wanted integer;
   ids uuid[] := '{}';
   claimed jsonb := '[]';
+  held text;
+  retry_ms bigint;
 begin
   insert into public.refresh_runs (id, trigger) values (p_run_id, p_trigger) on conflict (id) do nothing;
   up := public.lock_upstream(p_upstream);
@@ -418,21 +419,21 @@ begin
   end if;
   if cardinality(ids) > 0 then
     claimed := public.lease_sessions(
-      ids, p_holder, p_run_id, p_trigger, p_lease_seconds, moment, may.first_start, may.rate);
+      ids, p_holder, p_trigger, p_lease_seconds, moment, may.first_start, may.rate);
     perform public.take_starts(p_upstream, p_holder, may.width, cardinality(ids), may.first_start, may.rate,
       may.probe, false, moment, p_lease_seconds);
   end if;
 
+  if may.held is not null then
+    held := may.held;
+    retry_ms := ceil(may.retry * 1000);
+  elsif cardinality(ids) = may.most and may.most < p_limit then
+    -- Not for want of due ones: more can be had when further starts are handed out.
+    held := case when may.probe then 'breaker' else 'rate' end;
+    retry_ms := case when may.probe then 1000 else greatest(2500, ceil(1000 / may.rate)) end;
+  end if;
   return jsonb_build_object(
-    'now', public.to_millis(moment), 'sessions', claimed, 'width', may.width,
-    -- Fewer than asked for, and not for want of due ones: more can be had when further starts are handed out.
-    'held', case when may.held is not null then may.held
-      when cardinality(ids) = may.most and may.most < p_limit then case when may.probe then 'breaker' else 'rate' end
-    end,
-    'retryInMs', case when may.held is not null then ceil(may.retry * 1000)::bigint
-      when cardinality(ids) = may.most and may.most < p_limit then
-        case when may.probe then 1000 else greatest(2500, ceil(1000 / may.rate)) end::bigint
-    end);
+    'now', public.to_millis(moment), 'sessions', claimed, 'width', may.width, 'held', held, 'retryInMs', retry_ms);
 end
 $$;
 
@@ -507,7 +508,7 @@ begin
     else
       perform public.take_up_again(array[session.id], moment);
       claimed := public.lease_sessions(
-        array[session.id], p_holder, null, 'user', p_lease_seconds, moment, may.first_start, may.rate) -> 0;
+        array[session.id], p_holder, 'user', p_lease_seconds, moment, may.first_start, may.rate) -> 0;
       perform public.take_starts(p_upstream, p_holder, may.width, 1, may.first_start, may.rate, may.probe, true,
         moment, p_lease_seconds);
       select target.* into session from public.auth_sessions target where target.id = session.id;
@@ -610,7 +611,7 @@ begin
   if cardinality(ids) > 0 then
     perform public.take_up_again(ids, moment);
     claimed := public.lease_sessions(
-      ids, p_holder, p_run_id, p_trigger, p_lease_seconds, moment, may.first_start, may.rate);
+      ids, p_holder, p_trigger, p_lease_seconds, moment, may.first_start, may.rate);
     perform public.take_starts(p_upstream, p_holder, may.width, cardinality(ids), may.first_start, may.rate,
       may.probe, true, moment, p_lease_seconds);
   end if;
@@ -817,7 +818,7 @@ $$;
 -- whatever goes wrong here leaves the account as it is, since a token is worth more.
 -- p_site_is_odd: refusals are the site's doing then, not sessions' own.
 create or replace function public.note_answers(
-  p_upstream text, p_holder uuid, p_answered jsonb, p_site_is_odd boolean, p_moment timestamptz
+  p_upstream text, p_answered jsonb, p_site_is_odd boolean, p_moment timestamptz
 ) returns text
 language plpgsql
 set search_path = ''
@@ -1016,7 +1017,14 @@ as $$
 declare
   moment timestamptz := public.keepalive_now();
   results jsonb := public.doubt_refusals_of_all(p_results, moment);
-  site_is_odd boolean := public.site_is_odd(moment);
+  -- Of no account where all is well.
+  site_is_odd boolean := case
+    when exists (
+      select from jsonb_to_recordset(p_results) as entry (own boolean, outcome text)
+      where entry.own or entry.outcome = 'refused'
+    ) then public.site_is_odd(moment)
+    else false
+  end;
   exhaust_after integer;
   answers jsonb;
   held text;
@@ -1063,7 +1071,7 @@ begin
   if p_done then
     delete from public.refresh_slots slot where slot.holder = p_holder;
   end if;
-  held := public.note_answers(p_upstream, p_holder, (
+  held := public.note_answers(p_upstream, (
     select coalesce(jsonb_agg(element.entry), '[]')
     from jsonb_array_elements(results) with ordinality as element (entry, position)
     join jsonb_array_elements(answers) with ordinality as told (answer, position) using (position)
@@ -1161,7 +1169,7 @@ begin
     'inFlight', coalesce((
       select sum(slot.width) from public.refresh_slots slot
       where slot.upstream = p_upstream and slot.expires_at > moment), 0),
-    'callsPerSecond', coalesce(public.current_rate(up, policy, moment), policy.calls_per_second),
+    'callsPerSecond', public.current_rate(up, policy, moment),
     'refreshMs', (
       select round(avg(lately.duration_ms))::bigint
       from (

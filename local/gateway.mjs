@@ -50,7 +50,6 @@ async function serve(request, response, gateway, keys, target) {
     request,
     response,
     call,
-    body,
     token: keys.get(request.headers.apikey),
     target,
     lose: fault?.loseResponse,
@@ -70,8 +69,8 @@ function refuse(request, keys) {
   return undefined;
 }
 
-function forward({ request, response, call, body, token, target, lose }) {
-  const headers = { ...request.headers, "content-length": Buffer.byteLength(body) };
+function forward({ request, response, call, token, target, lose }) {
+  const headers = { ...request.headers, "content-length": Buffer.byteLength(call.body) };
   delete headers.apikey;
   delete headers.host;
   delete headers["transfer-encoding"];
@@ -95,7 +94,7 @@ function forward({ request, response, call, body, token, target, lose }) {
     if (response.headersSent) return response.destroy();
     return answer(response, 502, "text/html", "<html><body>Bad gateway</body></html>");
   });
-  onward.end(body);
+  onward.end(call.body);
 }
 
 function answer(response, status, type, text) {

@@ -2,6 +2,7 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -96,6 +97,20 @@ export async function until(probe, { seconds = 20, every = 50, problem = "It did
     if (Date.now() > end) throw new Error(typeof problem === "function" ? problem() : problem);
     await sleep(every);
   }
+}
+
+/** Linux counts a process' time on the processors in hundredths of a second. */
+const TICK_MS = 10;
+
+/** Milliseconds on the processors that a process has used, those of its children that ended included. Linux only. */
+export function cpuTime(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // After the name, which is in brackets: user and system time, the process' own and its ended children's.
+  const fields = stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .slice(11, 15);
+  return fields.reduce((sum, ticks) => sum + Number(ticks) * TICK_MS, 0);
 }
 
 /**

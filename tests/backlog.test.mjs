@@ -18,7 +18,6 @@ after(() => world?.stop());
 
 const WIDE = { timeout: 120_000 };
 const WAKE = { wake: "claim" };
-const calls = (name) => world.supabase.gateway.calls.filter((call) => call.path.endsWith(`/${name}`));
 
 async function count(condition) {
   const { rows } = await world.sql.query(`select count(*)::int as count from auth_sessions where ${condition}`);
@@ -48,7 +47,7 @@ test(`${LARGE} due sessions drain over queue and consumers, each presented once`
   const seconds = (Date.now() - started) / 1000;
   assert.deepEqual([...new Set(sessions.map((session) => session.calls.length))], [1]);
   assert.deepEqual(await world.outOfStep(sessions), []);
-  const [claims, finishes] = ["claim_due_sessions", "finish_sessions"].map((name) => calls(name).length);
+  const [claims, finishes] = ["claim_due_sessions", "finish_sessions"].map((name) => world.callsOf(name).length);
   const used = world.worker.cpuSeconds() - cpu;
   context.diagnostic(
     `${LARGE} sessions in ${seconds.toFixed(1)} s, ${Math.round(LARGE / seconds)} a second; ` +

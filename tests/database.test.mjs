@@ -15,17 +15,6 @@ const WIDE = { timeout: 60_000 };
 const HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>";
 const refresh = (email = "ana@example.com") =>
   world.worker.call("/api/auth/refresh", { method: "POST", headers: as(email) });
-const calls = (name) => world.supabase.gateway.calls.filter((call) => call.path.endsWith(`/${name}`));
-
-/** Breaks the first `times` calls of a function, after letting `skip` of them through. */
-function breakCalls(name, fault, times = Infinity) {
-  let broken = 0;
-  world.supabase.gateway.fail(({ path }) => {
-    if (!path.endsWith(`/${name}`) || broken >= times) return undefined;
-    broken += 1;
-    return fault;
-  });
-}
 
 const AWAY = {
   "a reset connection": { reset: true },
@@ -45,7 +34,7 @@ test("hazard 9: a database that is away is an error for user, job and cron, neve
   for (const [name, fault] of Object.entries(AWAY)) {
     await world.reset();
     const session = await world.signIn({ due: true });
-    breakCalls("claim_due_sessions", fault);
+    world.breakCalls("claim_due_sessions", fault);
     const { status, body } = await world.worker.batch();
     assert.deepEqual([status, body.success, body.code], [503, false, "database_unavailable"], name);
     assert.equal(body.claimed, 0);
@@ -89,7 +78,7 @@ test("the write is repeated until the database takes it", WIDE, async () => {
   for (const [name, fault] of Object.entries(AWAY)) {
     await world.reset();
     const session = await world.signIn();
-    breakCalls("finish_sessions", fault, 2);
+    world.breakCalls("finish_sessions", fault, 2);
     assert.equal((await refresh()).status, 200, name);
     assert.equal(session.calls.length, 1, name);
     assert.equal(await world.isInStep(session), true, name);
@@ -101,7 +90,7 @@ test("a commit whose answer was lost is recognised, and written once", WIDE, asy
     for (const by of ["user", "cron"]) {
       await world.reset();
       const session = await world.signIn({ due: true });
-      breakCalls("finish_sessions", { loseResponse }, 1);
+      world.breakCalls("finish_sessions", { loseResponse }, 1);
       if (by === "user") {
         const { status, body } = await refresh();
         assert.deepEqual([status, body.refreshCount], [200, 1], loseResponse);
@@ -109,7 +98,7 @@ test("a commit whose answer was lost is recognised, and written once", WIDE, asy
         await world.worker.tick();
         assert.equal((await world.logged("run"))[0].summary.refreshed, 1);
       }
-      assert.equal(calls("finish_sessions").length, 2);
+      assert.equal(world.callsOf("finish_sessions").length, 2);
       const row = await world.row(session);
       assert.equal(row.refresh_count, 1, `${loseResponse} ${by}`);
       assert.equal((await world.attempts(session)).length, 1);
@@ -120,7 +109,7 @@ test("a commit whose answer was lost is recognised, and written once", WIDE, asy
 
 test("a user's claim whose answer was lost is asked for again, and is the same lease", WIDE, async () => {
   const session = await world.signIn();
-  breakCalls("claim_session", { loseResponse: "reset" }, 1);
+  world.breakCalls("claim_session", { loseResponse: "reset" }, 1);
   assert.equal((await refresh()).status, 200);
   assert.equal(session.calls.length, 1);
   assert.equal(await world.isInStep(session), true);
@@ -128,7 +117,7 @@ test("a user's claim whose answer was lost is asked for again, and is the same l
 
 test("a batch's claim whose answer was lost runs out, and the work is done then", WIDE, async () => {
   const session = await world.signIn({ due: true });
-  breakCalls("claim_due_sessions", { loseResponse: "html" }, 1);
+  world.breakCalls("claim_due_sessions", { loseResponse: "html" }, 1);
   assert.equal((await world.worker.batch()).status, 503);
   assert.equal(session.calls.length, 0);
   await world.set(session, { lease_expires_at: new Date(Date.now() - 1) });
@@ -143,7 +132,7 @@ test("a real outage of PostgreSQL in the middle of a refresh", WIDE, async () =>
   await world.until(() => session.calls.length > 0, "upstream was not asked");
   await world.supabase.stopPostgres();
   release();
-  await world.until(() => calls("finish_sessions").length >= 2, "the write is not repeated");
+  await world.until(() => world.callsOf("finish_sessions").length >= 2, "the write is not repeated");
   await world.supabase.startPostgres();
   assert.equal((await answer).status, 200);
   assert.equal(await world.isInStep(session), true);
@@ -152,7 +141,7 @@ test("a real outage of PostgreSQL in the middle of a refresh", WIDE, async () =>
 test("a write that fails for good is told, and the batch is no success", WIDE, async () => {
   const worker = world.worker;
   const session = await world.signIn({ due: true });
-  breakCalls("finish_sessions", { status: 403, json: { code: "42501", message: "permission denied" } });
+  world.breakCalls("finish_sessions", { status: 403, json: { code: "42501", message: "permission denied" } });
   const { status, body } = await worker.batch();
   assert.deepEqual([status, body.success, body.code], [503, false, "database_refused"]);
   assert.deepEqual([body.claimed, body.refreshed, body.unwritten], [1, 0, 1]);
@@ -243,7 +232,7 @@ test("a slow database slows a refresh down, no more", WIDE, async () => {
 
 test("a database that never answers is given up", WIDE, async () => {
   await world.signIn({ due: true });
-  breakCalls("claim_due_sessions", { hang: true });
+  world.breakCalls("claim_due_sessions", { hang: true });
   const started = Date.now();
   const { status, body } = await world.worker.batch();
   assert.deepEqual([status, body.code], [503, "database_timed_out"]);

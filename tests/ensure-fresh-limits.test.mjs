@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ahead, bookingJob, ids, key, ROUTE, results } from "./support/job.mjs";
+import { bookingJob, ids, key, ROUTE, results } from "./support/job.mjs";
 import { claimFor, finish } from "./support/sql.mjs";
-import { as, startWorld } from "./support/world.mjs";
+import { ahead, as, startWorld } from "./support/world.mjs";
 
 let world;
 before(async () => (world = await startWorld({ settings: { REFRESH_TIMEOUT_SECONDS: "1" } })));
@@ -15,7 +15,7 @@ afterEach(() => world.check());
 after(() => world?.stop());
 
 const WIDE = { timeout: 60_000 };
-const { ensure, calls, signInOld, signInMany, nothingIsLost } = bookingJob(() => world);
+const { ensure, signInOld, signInMany, nothingIsLost } = bookingJob(() => world);
 
 test(
   "one that others hold for long is waited for within bounds, and doesn't keep the rest from being told",
@@ -34,7 +34,7 @@ test(
       ensure({ ids: [held.id, fine.id], maxAgeSeconds: 60 }),
       ensure({ ids: [others.id, ...ids(slow)], maxAgeSeconds: 60 }),
     ];
-    await world.until(() => calls("claim_sessions").length >= 3, "not all were looked at");
+    await world.until(() => world.callsOf("claim_sessions").length >= 3, "not all were looked at");
     await sleep(1000);
     await finish(world.sql, holder, [
       { id: others.id, fence: claimed.fence, kind: "refreshed", outcome: "refreshed", nextInSeconds: 900, tries: 1 },
@@ -45,7 +45,7 @@ test(
     assert.ok(Number(alone.headers.get("retry-after")) >= 1);
     assert.deepEqual([both.status, both.body.allFresh, results(both)], [200, false, ["busy", "refreshed"]]);
     assert.deepEqual([held.calls.length, fine.calls.length], [0, 1]);
-    const looks = calls("claim_sessions").filter(({ body }) => body.includes(held.id)).length;
+    const looks = world.callsOf("claim_sessions").filter(({ body }) => body.includes(held.id)).length;
     assert.ok(looks < 30, `${looks} looks: ever less often`);
 
     const [joined, ...rest] = results(many);

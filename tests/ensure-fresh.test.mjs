@@ -4,9 +4,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { ago, ahead, bookingJob, ids, key, ROUTE, results } from "./support/job.mjs";
+import { bookingJob, ids, key, ROUTE, results } from "./support/job.mjs";
 import { claimFor } from "./support/sql.mjs";
-import { as, startWorld } from "./support/world.mjs";
+import { ago, ahead, as, startWorld } from "./support/world.mjs";
 
 let world;
 before(async () => (world = await startWorld({ settings: { REFRESH_TIMEOUT_SECONDS: "1" } })));
@@ -15,17 +15,7 @@ afterEach(() => world.check());
 after(() => world?.stop());
 
 const WIDE = { timeout: 60_000 };
-const { ensure, calls, signInOld, signInMany, nothingIsLost } = bookingJob(() => world);
-
-/** Breaks the first `times` calls of a function. */
-function breakCalls(name, fault, times = Infinity) {
-  let broken = 0;
-  world.supabase.gateway.fail(({ path }) => {
-    if (!path.endsWith(`/${name}`) || broken >= times) return undefined;
-    broken += 1;
-    return fault;
-  });
-}
+const { ensure, signInOld, signInMany, nothingIsLost } = bookingJob(() => world);
 
 test("what is fresh enough is left alone, what is older is refreshed once, told in the order that was asked", async () => {
   const ana = await world.signIn();
@@ -145,9 +135,9 @@ test("a refresh under way is joined, whosever it is: one upstream call", WIDE, a
     const release = session.hold();
     const leading = work();
     await world.until(() => session.calls.length > 0, "upstream was not asked");
-    const looks = calls("claim_sessions").length;
+    const looks = world.callsOf("claim_sessions").length;
     const joined = ensure({ ids: [session.id], emails: ["ana@example.com"], maxAgeSeconds: 0 });
-    await world.until(() => calls("claim_sessions").length > looks, "it was not looked at");
+    await world.until(() => world.callsOf("claim_sessions").length > looks, "it was not looked at");
     release();
     const { status, body } = await joined;
     await leading;
@@ -173,7 +163,7 @@ test("where the refresh that was joined fails, another is made", WIDE, async () 
   const run = world.worker.tick();
   await world.until(() => session.calls.length > 0, "upstream was not asked");
   const joined = ensure({ ids: [session.id], maxAgeSeconds: 0 });
-  await world.until(() => calls("claim_sessions").length > 0, "it was not looked at");
+  await world.until(() => world.callsOf("claim_sessions").length > 0, "it was not looked at");
   release();
   assert.deepEqual(results(await joined), ["refreshed"]);
   await run;
@@ -270,7 +260,7 @@ test("a claim whose answer is lost is asked for again: the same leases, one call
   for (const lose of ["reset", "html"]) {
     await world.reset();
     const sessions = await signInMany(4);
-    breakCalls("claim_sessions", { loseResponse: lose }, 1);
+    world.breakCalls("claim_sessions", { loseResponse: lose }, 1);
     const answer = await ensure({ ids: ids(sessions), maxAgeSeconds: 60 });
     assert.deepEqual([answer.status, answer.body.allFresh], [200, true], lose);
     for (const session of sessions) {
@@ -289,16 +279,16 @@ test("a database that is away is told as such, with what is known, and nothing i
   const sessions = await signInMany(2, { rotation: "grace" });
   const asked = { ids: ids(sessions), maxAgeSeconds: 60 };
 
-  breakCalls("claim_sessions", { status: 503, json: { code: "PGRST000", message: "x" } });
+  world.breakCalls("claim_sessions", { status: 503, json: { code: "PGRST000", message: "x" } });
   const away = await ensure(asked);
   assert.deepEqual([away.status, away.body.code, away.body.sessions], [503, "database_unavailable", undefined]);
   assert.ok(Number(away.headers.get("retry-after")) >= 1);
-  breakCalls("claim_sessions", missing);
+  world.breakCalls("claim_sessions", missing);
   const refused = await ensure(asked);
   assert.deepEqual([refused.status, refused.body.code], [503, "database_refused"]);
   assert.equal(world.site.requests.length, 0);
 
-  breakCalls("finish_sessions", missing);
+  world.breakCalls("finish_sessions", missing);
   const unwritten = await ensure(asked);
   assert.deepEqual([unwritten.status, unwritten.body.code], [503, "database_refused"]);
   assert.deepEqual(
@@ -311,13 +301,13 @@ test("a database that is away is told as such, with what is known, and nothing i
   world.supabase.gateway.fail(undefined);
   await world.sql.query("update auth_sessions set lease_expires_at = now()");
 
-  breakCalls("finish_sessions", { loseResponse: "reset" }, 1);
+  world.breakCalls("finish_sessions", { loseResponse: "reset" }, 1);
   const repeated = await ensure(asked);
   assert.deepEqual([repeated.status, results(repeated)], [200, ["refreshed", "refreshed"]]);
   await nothingIsLost(sessions);
 
   await world.sql.query("update auth_sessions set last_refresh_date = now() - interval '1 hour'");
-  breakCalls("finish_run", missing);
+  world.breakCalls("finish_run", missing);
   const unclosed = await ensure(asked);
   assert.deepEqual([unclosed.status, results(unclosed)], [200, ["refreshed", "refreshed"]], "what is fresh is fresh");
   assert.equal((await world.logged("run")).at(-1).error, "database_refused");
@@ -329,7 +319,7 @@ test("a database that fails in the middle takes nothing from what is known alrea
   const fine = await signInOld("fine");
   await claimFor(world.sql, "held@example.com");
   world.supabase.gateway.fail(({ path }) => {
-    const again = path.endsWith("/claim_sessions") && calls("claim_sessions").length > 1;
+    const again = path.endsWith("/claim_sessions") && world.callsOf("claim_sessions").length > 1;
     return again ? { status: 404, json: { code: "PGRST202", message: "x" } } : undefined;
   });
   const answer = await ensure({ ids: [held.id, fine.id], maxAgeSeconds: 60 });

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { claimDue, claimFor } from "./support/sql.mjs";
-import { as, INTERNAL_KEY, startWorld } from "./support/world.mjs";
+import { ago, as, INTERNAL_KEY, startWorld } from "./support/world.mjs";
 
 let world;
 const settings = { REFRESH_EXHAUST_AFTER: "3", REFRESH_TIMEOUT_SECONDS: "1" };
@@ -26,7 +26,6 @@ const status = async () => (await world.worker.call("/api/auth/refresh", { heade
 const check = async () => (await world.worker.call("/api/auth/aimharder", { headers: as(ANA) })).body;
 const operator = (id, action, options) =>
   world.worker.call(`/api/internal/sessions/${id}/${action}`, { method: "POST", headers: key, ...options });
-const ago = (seconds) => new Date(Date.now() - seconds * 1000);
 const outcomes = async (session) => (await world.attempts(session)).map(({ outcome }) => outcome);
 const stateOf = async (session) => (await world.row(session)).refresh_state;
 

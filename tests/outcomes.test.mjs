@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, afterEach, before, beforeEach, test } from "node:test";
+import { CODES, ENDS, FAULTS, LOSSES, lost, signInAll } from "./support/answers.mjs";
 import { as, startWorld } from "./support/world.mjs";
 
 let world;
@@ -15,8 +16,6 @@ before(async () => {
 beforeEach(() => world.reset());
 afterEach(() => world.check());
 after(() => world?.stop());
-
-const lost = { inStep: false };
 
 // [answer, its options, outcome, what else is expected]
 const REFRESHED = [
@@ -35,53 +34,16 @@ const REFRESHED = [
 ];
 
 const FAILED = [
-  ["expired_short_page", {}, "unrecognised"],
-  ["throttled", {}, "throttled"],
-  ["throttled_seconds", { seconds: 90 }, "throttled", { waits: 90 }],
-  ["throttled_date", { seconds: 600 }, "throttled", { waits: 600 }],
-  ["forbidden", {}, "refused"],
-  ["server_error", {}, "upstream_fault", { tries: 3 }],
+  ...FAULTS,
   ["bad_gateway", {}, "upstream_fault", { tries: 3 }],
   ["unavailable", {}, "upstream_fault", { tries: 3 }],
-  ["unavailable", { retryAfter: 300 }, "upstream_fault", { waits: 300, tries: 1 }],
-  ["gateway_timeout", {}, "upstream_fault", { tries: 1 }],
-  ["logged_out_cookies", {}, "upstream_fault"],
-  ["reset_before_headers", {}, "unreachable", { tries: 3 }],
-  ["hang", {}, "timed_out", { tries: 1 }],
-  ["gzip_bomb", {}, "unrecognised"],
-  ["redirect_other_host", {}, "unrecognised"],
-  ["redirect_loop", {}, "unrecognised"],
-  // From here on upstream has rotated the token and we never learn it; what is written must say so, no more.
-  ["markup_changed", {}, "unrecognised", lost],
-  ["malformed_token", {}, "unrecognised", lost],
-  ["other_user", {}, "unrecognised", lost],
+  ...LOSSES,
   ["drip", { pieceBytes: 20, pauseMs: 100 }, "timed_out", lost],
-  ["commit_then_reset", { times: 1 }, "unrecognised", lost],
-  ["truncated", { times: 1 }, "unrecognised", lost],
-  ["reset_mid_body", { times: 1 }, "unrecognised", lost],
 ];
 
-const EXPIRED = [
-  "expired_login_redirect",
-  "expired_logout_redirect",
-  "expired_login_form",
-  "expired_401",
-  "expired_403",
-].map((name) => [name, {}]);
+const EXPIRED = ENDS.map((name) => [name, {}]);
 
 const WIDE = { timeout: 60_000 };
-
-async function signInAll(cases) {
-  const sessions = [];
-  for (const [index, [name, options]] of cases.entries()) {
-    const session = await world.signIn({ email: `user${index}@example.com`, due: true });
-    session.fail(name, options);
-    sessions.push(
-      Object.assign(session, { label: `${name} ${JSON.stringify(options)}`, email: `user${index}@example.com` }),
-    );
-  }
-  return sessions;
-}
 
 const minutesAhead = (date) => (date - Date.now()) / 60_000;
 
@@ -117,14 +79,14 @@ const RUNS = { "by cron": () => world.worker.tick(), "by the internal route": ()
 
 for (const [how, run] of Object.entries(RUNS)) {
   test(`${how}: sessions that are refreshed, whatever the page looks like`, WIDE, async () => {
-    const sessions = await signInAll(REFRESHED);
+    const sessions = await signInAll(world, REFRESHED);
     await run();
     for (const session of sessions) await checkRefreshed(session);
     assert.equal((await world.logged("run"))[0].summary.refreshed, sessions.length);
   });
 
   test(`${how}: failures are told apart, stamped as failures, and tried again (hazard 2)`, WIDE, async () => {
-    const sessions = await signInAll(FAILED);
+    const sessions = await signInAll(world, FAILED);
     const tokens = sessions.map((session) => session.token);
     await run();
     for (const [index, session] of sessions.entries()) {
@@ -142,7 +104,7 @@ for (const [how, run] of Object.entries(RUNS)) {
   });
 
   test(`${how}: an expired session is said to be so, and left alone until a sign-in (hazard 10)`, WIDE, async () => {
-    const sessions = await signInAll(EXPIRED);
+    const sessions = await signInAll(world, EXPIRED);
     await run();
     for (const session of sessions) {
       const row = await world.row(session);
@@ -183,19 +145,10 @@ test("a lost answer that left the old token valid is made up for", async () => {
   assert.equal((await world.row(session)).refresh_count, 1);
 });
 
-const CODES = {
-  throttled: [503, "upstream_throttled"],
-  refused: [502, "upstream_refused"],
-  upstream_fault: [502, "upstream_fault"],
-  unreachable: [502, "upstream_unreachable"],
-  timed_out: [504, "upstream_timed_out"],
-  unrecognised: [502, "upstream_unrecognised"],
-};
-
 const refresh = (session) => world.worker.call("/api/auth/refresh", { method: "POST", headers: as(session.email) });
 
 test("by the user: sessions that are refreshed", WIDE, async () => {
-  const sessions = await signInAll(REFRESHED);
+  const sessions = await signInAll(world, REFRESHED);
   for (const session of sessions) {
     const { status, body } = await refresh(session);
     assert.equal(status, 200, session.label);
@@ -211,7 +164,7 @@ test("by the user: sessions that are refreshed", WIDE, async () => {
 });
 
 test("by the user: failures have a status and a code that tell the truth (hazard 11)", WIDE, async () => {
-  const sessions = await signInAll(FAILED);
+  const sessions = await signInAll(world, FAILED);
   const tokens = sessions.map((session) => session.token);
   const answers = await Promise.all(sessions.map(refresh));
   for (const [index, session] of sessions.entries()) {
@@ -227,7 +180,7 @@ test("by the user: failures have a status and a code that tell the truth (hazard
 });
 
 test("by the user: an expired session asks for a sign-in, now and on each further try", async () => {
-  const sessions = await signInAll(EXPIRED);
+  const sessions = await signInAll(world, EXPIRED);
   for (const session of sessions) {
     for (const calls of [1, 1]) {
       const { status, body } = await refresh(session);

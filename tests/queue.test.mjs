@@ -19,7 +19,6 @@ after(() => world?.stop());
 const FREE = { SUBREQUEST_LIMIT: "50", REFRESH_SESSIONS_PER_RUN: "1000" };
 const WIDE = { timeout: 60_000 };
 const WAKE = { wake: "claim" };
-const calls = (name) => world.supabase.gateway.calls.filter((call) => call.path.endsWith(`/${name}`));
 const triggers = () => world.events("run").map((run) => run.trigger);
 const presented = (sessions) => [...new Set(sessions.map((session) => session.calls.length))];
 
@@ -162,7 +161,7 @@ test("six calls at once in each invocation, and width comes from invocations", W
     "each had its part",
   );
   assert.ok(world.site.maxConcurrent > 12 && world.site.maxConcurrent <= 24, `${world.site.maxConcurrent} at once`);
-  assert.ok(calls("claim_due_sessions").every(({ body }) => JSON.parse(body).p_width === 6));
+  assert.ok(world.callsOf("claim_due_sessions").every(({ body }) => JSON.parse(body).p_width === 6));
 });
 
 test("no user with many sessions keeps another waiting", WIDE, async () => {

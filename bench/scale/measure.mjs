@@ -1,16 +1,12 @@
 // What one refresh costs, measured on the real parts: the built Worker in workerd, PostgREST, PostgreSQL.
 
-import { readFileSync } from "node:fs";
-import { processes } from "../../local/processes.mjs";
+import { cpuTime, processes } from "../../local/processes.mjs";
 import { Caller, createDatabase, fill } from "../../tests/support/rows.mjs";
 import { startWorld } from "../../tests/support/world.mjs";
 
 const SESSIONS = 3_000;
 const WARM = 300;
 const ROWS = 100_000;
-
-/** Linux counts a process' time on the CPU in hundredths of a second. */
-const TICK_MS = 10;
 
 /** Answers the figures that docs/scale-figures.json keeps. */
 export async function measure() {
@@ -34,9 +30,7 @@ export async function measure() {
 /** Makes so many sessions due, lets a run refresh them, and answers what each of them cost. */
 async function refreshAll(world, count, batchSize) {
   await world.reset();
-  for (let user = 0; user < count; user += 1) {
-    await world.signIn({ email: `user${user}@example.com`, due: true, fingerprint: `fingerprint-${user}` });
-  }
+  await world.signInMany(count);
   world.supabase.gateway.calls.length = 0;
   const start = await counters(world);
   const { body } = await world.worker.batch({ batchSize });
@@ -77,20 +71,10 @@ function cpuTimes() {
   return times;
 }
 
-function cpuTime(pid) {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // After the name, which is in brackets: user and system time, the process' own and its ended children's.
-  const fields = stat
-    .slice(stat.lastIndexOf(")") + 2)
-    .split(" ")
-    .slice(11, 15);
-  return fields.reduce((sum, ticks) => sum + Number(ticks) * TICK_MS, 0);
-}
-
 /** As many as a run refreshes within a limit of fetches. */
 async function sessionsInARun(world, limit) {
   await world.reset();
-  for (let user = 0; user < 100; user += 1) await world.signIn({ email: `user${user}@example.com`, due: true });
+  await world.signInMany(100);
   const worker = await world.startWorker({ SUBREQUEST_LIMIT: limit, REFRESH_SESSIONS_PER_RUN: "1000" });
   const { body } = await worker.batch({ batchSize: 50 });
   return body.refreshed;

@@ -1,18 +1,14 @@
 // What the booking job asks of the Worker, and what its tests look at. `world`: a function, since worlds start later.
 
-import { INTERNAL_KEY } from "./world.mjs";
+import { ago, INTERNAL_KEY } from "./world.mjs";
 
 export const ROUTE = "/api/internal/ensure-fresh";
 export const key = { "x-api-key": INTERNAL_KEY };
-export const ago = (seconds) => new Date(Date.now() - seconds * 1000);
-export const ahead = (seconds) => new Date(Date.now() + seconds * 1000);
 export const results = ({ body }) => body.sessions.map(({ result }) => result);
 export const ids = (sessions) => sessions.map(({ id }) => id);
 
 export function bookingJob(world) {
   const ensure = (json, worker = world().worker) => worker.call(ROUTE, { method: "POST", json, headers: key });
-
-  const calls = (name) => world().supabase.gateway.calls.filter((call) => call.path.endsWith(`/${name}`));
 
   /** A session whose last sign of life was ten minutes ago. It isn't due. */
   const signInOld = (name, options) =>
@@ -32,5 +28,5 @@ export function bookingJob(world) {
     }
   }
 
-  return { ensure, calls, signInOld, signInMany, nothingIsLost };
+  return { ensure, signInOld, signInMany, nothingIsLost };
 }

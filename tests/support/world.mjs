@@ -7,7 +7,7 @@ import { request as httpRequest } from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { startAimharder } from "../../local/aimharder.mjs";
-import { processes, until } from "../../local/processes.mjs";
+import { cpuTime, processes, until } from "../../local/processes.mjs";
 import { signToken, startSupabase } from "../../local/stack.mjs";
 
 const require = createRequire(import.meta.url);
@@ -128,11 +128,7 @@ class Worker {
 
   /** What workerd has used of the processors: of all that this process started. */
   cpuSeconds() {
-    const ticks = childrenNamed("workerd").map(({ pid }) => {
-      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
-      return Number(fields[11]) + Number(fields[12]);
-    });
-    return ticks.reduce((sum, one) => sum + one, 0) / 100;
+    return childrenNamed("workerd").reduce((sum, { pid }) => sum + cpuTime(pid), 0) / 1000;
   }
 
   /** Ends workerd as a crash would. Miniflare starts it anew. */
@@ -216,6 +212,21 @@ class World {
     session.id = await this.store(session, { email, ...row });
     if (due) await this.set(session, { next_refresh_at: new Date(Date.now() - 60_000) });
     return session;
+  }
+
+  /** Calls of a function of the database, as the gateway saw them. */
+  callsOf(name) {
+    return this.supabase.gateway.calls.filter((call) => call.path.endsWith(`/${name}`));
+  }
+
+  /** Breaks the first `times` calls of a function. */
+  breakCalls(name, fault, times = Infinity) {
+    let broken = 0;
+    this.supabase.gateway.fail(({ path }) => {
+      if (!path.endsWith(`/${name}`) || broken >= times) return undefined;
+      broken += 1;
+      return fault;
+    });
   }
 
   /** As many sessions of as many users, due for longer or shorter. */
@@ -346,3 +357,7 @@ export function claims(changed = {}) {
 export function as(email, secret) {
   return { authorization: `Bearer ${signToken(claims({ email }), secret)}` };
 }
+
+/** Moments so many seconds from now. */
+export const ago = (seconds) => new Date(Date.now() - seconds * 1000);
+export const ahead = (seconds) => new Date(Date.now() + seconds * 1000);

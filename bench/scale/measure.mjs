@@ -94,7 +94,7 @@ async function measureRows(world) {
   };
   await caller.lookInside();
   await caller.round();
-  const account = caller.plans.find((plan) => plan["Query Text"].startsWith("SELECT public.note_answers"));
+  const account = caller.plans.find((plan) => plan["Query Text"].includes(":= public.note_answers("));
   caller.close();
   await sql.end();
   return {

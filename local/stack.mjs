@@ -13,6 +13,9 @@ import { assertFree, freePort, start, stop, until } from "./processes.mjs";
 /** The Supabase CLI's JWT secret for local development: published, not a secret. */
 export const DEVELOPMENT_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long";
 
+/** How the Supabase CLI's Auth names itself in tokens. */
+export const DEVELOPMENT_ISSUER = "http://127.0.0.1:54321/auth/v1";
+
 /** A key of the new form, for local development only. */
 export const DEVELOPMENT_SECRET_KEY = "sb_secret_local-development-only";
 

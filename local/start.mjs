@@ -65,8 +65,10 @@ async function main() {
 
 /** Refuses what would hurt: a database's own sessions must not meet the stand-in, which knows none of them. */
 function checkTogether(given) {
-  const names = ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET"];
-  const missing = names.filter((name) => !given[name]);
+  const names = ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET", "JWKS_URL"];
+  const missing = [];
+  if (!given.SUPABASE_SERVICE_ROLE_KEY) missing.push("SUPABASE_SERVICE_ROLE_KEY");
+  if (!given.SUPABASE_JWT_SECRET && !given.JWKS_URL) missing.push("SUPABASE_JWT_SECRET (or JWKS_URL)");
   if (given.SUPABASE_URL && missing.length > 0) {
     throw new Error(`SUPABASE_URL is given, so ${missing.join(" and ")} must be, too.`);
   }
@@ -75,7 +77,7 @@ function checkTogether(given) {
       "SUPABASE_URL is given, so AIMHARDER_REFRESH_URL must be, too: the stand-in would tell that your sessions are over.",
     );
   }
-  if (!given.SUPABASE_URL && missing.length < names.length) {
+  if (!given.SUPABASE_URL && names.some((name) => given[name])) {
     throw new Error("A Supabase key or secret is given without SUPABASE_URL: the local stack has its own.");
   }
 }
@@ -88,6 +90,7 @@ async function startLocalSupabase(ports, dataDir, settings) {
     SUPABASE_SERVICE_ROLE_KEY: supabase.serviceRoleKey,
     SUPABASE_JWT_SECRET: supabase.jwtSecret,
   });
+  settings.JWT_ISSUER ??= `${supabase.url}/auth/v1`;
   return supabase;
 }
 
@@ -106,8 +109,8 @@ function tickOnce(...world) {
   return ticking;
 }
 
-async function startApp(ports, worker, { SUPABASE_JWT_SECRET }) {
-  const settings = { DEMO: "1", WORKER_URL: worker.url, SUPABASE_JWT_SECRET };
+async function startApp(ports, worker, { SUPABASE_JWT_SECRET, JWT_ISSUER }) {
+  const settings = { DEMO: "1", WORKER_URL: worker.url, SUPABASE_JWT_SECRET, JWT_ISSUER };
   const app = await startExample({ port: ports.APP_PORT, settings });
   started.push(app.stop);
   return app;
@@ -181,7 +184,7 @@ function showWhatToTry({ worker, supabase, site, app, settings, own }) {
   if (supabase) {
     const exp = Math.floor(Date.now() / 1000) + 24 * 60 * 60;
     const token = signToken(
-      { aud: "authenticated", role: "authenticated", sub: "1", email: "ana@example.com", exp },
+      { iss: settings.JWT_ISSUER, aud: "authenticated", sub: "1", email: "ana@example.com", exp },
       settings.SUPABASE_JWT_SECRET,
     );
     say("  # as ana@example.com, with a token of the development secret, valid for a day:");

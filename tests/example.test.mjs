@@ -22,7 +22,12 @@ before(async () => {
   mkdirSync(SHOTS, { recursive: true });
   const port = await freePort();
   world = await startWorld({ settings: { ALLOWED_ORIGINS: `http://127.0.0.1:${port}` } });
-  const settings = { DEMO: "1", WORKER_URL: world.worker.url, SUPABASE_JWT_SECRET: world.supabase.jwtSecret };
+  const settings = {
+    DEMO: "1",
+    WORKER_URL: world.worker.url,
+    SUPABASE_JWT_SECRET: world.supabase.jwtSecret,
+    JWT_ISSUER: world.settings().JWT_ISSUER,
+  };
   app = await startExample({ port, settings });
   browser = await startBrowser();
 });

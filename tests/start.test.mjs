@@ -224,7 +224,10 @@ test("mistakes get one clear sentence", WIDE, async () => {
     [{ WORKER_PORT: "80a" }, /WORKER_PORT must be a port from 1 to 65535, not "80a"\./],
     [{ WORKER_PORT: String(busy.address().port) }, /Port \d+ for the Worker is in use.*WORKER_PORT\./],
     [{ SUPABASE_PORT: String(busy.address().port) }, /Port \d+ for Supabase is in use.*SUPABASE_PORT\./],
-    [{ SUPABASE_URL: "https://x.supabase.co" }, /SUPABASE_SERVICE_ROLE_KEY and SUPABASE_JWT_SECRET must be, too\./],
+    [
+      { SUPABASE_URL: "https://x.supabase.co" },
+      /SUPABASE_SERVICE_ROLE_KEY and SUPABASE_JWT_SECRET \(or JWKS_URL\) must be, too\./,
+    ],
     [{ SUPABASE_JWT_SECRET: "x".repeat(32) }, /without SUPABASE_URL/],
     [
       {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access_token::token::TokenError;
 use serde::Serialize;
 use serde_json::{Value, json};
 use session_core::{
@@ -48,6 +49,10 @@ pub(crate) enum ApiError {
         retry_after: Duration,
     },
     CrossSite,
+    /// Somebody asks too often.
+    RateLimited {
+        retry_after: Duration,
+    },
     Superseded,
     Database(DatabaseError),
     BatchFailed(Box<Summary>),
@@ -105,7 +110,10 @@ impl ApiError {
     pub(crate) const fn is_ours(&self) -> bool {
         matches!(
             self,
-            Self::Misconfigured(_) | Self::Database(_) | Self::Interrupted
+            Self::Misconfigured(_)
+                | Self::Database(_)
+                | Self::Interrupted
+                | Self::Identity(IdentityError::KeysUnavailable { .. })
         )
     }
 
@@ -161,7 +169,7 @@ impl ApiError {
         match self {
             Self::MethodNotAllowed { allow } => headers.set("Allow", allow)?,
             Self::Identity(IdentityError::Missing) => headers.set("WWW-Authenticate", "Bearer")?,
-            Self::Identity(IdentityError::Invalid | IdentityError::Expired) => {
+            Self::Identity(IdentityError::Refused(TokenError::Invalid | TokenError::Expired)) => {
                 headers.set("WWW-Authenticate", r#"Bearer error="invalid_token""#)?;
             }
             _ => {}
@@ -182,10 +190,20 @@ impl ApiError {
         };
         match self {
             Self::Misconfigured(error) => plain(503, "misconfigured", &sentence(&error.to_string())),
-            Self::Identity(IdentityError::NoEmail) => plain(
-                403,
-                "email_missing",
-                &sentence(&IdentityError::NoEmail.to_string()),
+            Self::Identity(error @ IdentityError::Refused(TokenError::NoEmail)) => {
+                plain(403, "email_missing", &sentence(&error.to_string()))
+            }
+            Self::Identity(error @ IdentityError::KeysUnavailable { retry_after }) => later(
+                503,
+                "keys_unavailable",
+                &sentence(&error.to_string()),
+                *retry_after,
+            ),
+            Self::RateLimited { retry_after } => later(
+                429,
+                "rate_limited",
+                "These are too many requests. Please wait.",
+                *retry_after,
             ),
             Self::Identity(error) => plain(401, "unauthorized", &sentence(&error.to_string())),
             Self::CrossSite => plain(
@@ -315,11 +333,31 @@ pub(crate) fn success(body: &impl Serialize) -> worker::Result<Response> {
 fn json_response(body: &Value, status: u16) -> worker::Result<Response> {
     let headers = Headers::new();
     headers.set("Content-Type", "application/json; charset=utf-8")?;
-    headers.set("Cache-Control", "no-store")?;
-    headers.set("X-Content-Type-Options", "nosniff")?;
     Ok(Response::ok(body.to_string())?
         .with_headers(headers)
         .with_status(status))
+}
+
+/// What every answer says besides: no cache keeps it, no page shows or embeds it, and it is JSON and nothing else.
+const SAFEGUARDS: [(&str, &str); 7] = [
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Strict-Transport-Security", "max-age=31536000"),
+];
+
+/// Adds to an answer what every answer has, unless it says otherwise itself.
+pub(crate) fn safeguard(headers: &Headers) -> worker::Result<()> {
+    SAFEGUARDS
+        .iter()
+        .filter(|(name, _)| !headers.has(name).unwrap_or(false))
+        .try_for_each(|(name, value)| headers.set(name, value))
 }
 
 fn sentence(text: &str) -> String {

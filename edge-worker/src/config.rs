@@ -19,7 +19,9 @@ pub(crate) struct Config {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) supabase_url: Url,
     pub(crate) supabase_key: SupabaseKey,
-    pub(crate) jwt_secret: Secret,
+    pub(crate) jwt_secret: Option<Secret>,
+    pub(crate) jwks_url: Option<Url>,
+    pub(crate) jwt_issuer: String,
     pub(crate) internal_api_keys: Vec<Secret>,
     pub(crate) cron_enabled: bool,
     pub(crate) batch_size: u32,
@@ -82,7 +84,7 @@ pub(crate) fn config(env: &Env) -> Result<&'static Config, ConfigError> {
         .map_err(Clone::clone)
 }
 
-/// A variable's text; numbers and booleans of a TOML file are as good as their text.
+/// A variable's text, maybe empty; numbers and booleans of a TOML file are as good as their text.
 fn text_of(env: &Env, name: &str) -> Option<String> {
     let value = js_sys::Reflect::get(env, &JsValue::from(name)).ok()?;
     let plain = value.as_f64().is_some() || value.as_bool().is_some();
@@ -90,7 +92,6 @@ fn text_of(env: &Env, name: &str) -> Option<String> {
         .as_string()
         .or_else(|| plain.then(|| String::from(js_sys::JsString::from(value))));
     text.map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty())
 }
 
 fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
@@ -103,13 +104,12 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
         reader.fingerprint("AIMHARDER_FINGERPRINT"),
         reader.url("SUPABASE_URL", None),
         reader.supabase_key("SUPABASE_SERVICE_ROLE_KEY"),
-        reader.secret("SUPABASE_JWT_SECRET", 32),
         reader.secret("INTERNAL_API_KEY", 16),
     );
+    let (jwt_secret, jwks_url) = reader.token_keys();
+    let jwt_issuer = reader.issuer("JWT_ISSUER", read.2.as_ref());
     let refresh_method = reader.refresh_method("REFRESH_METHOD");
-    let previous_key = reader
-        .is_set("INTERNAL_API_KEY_PREVIOUS")
-        .then(|| reader.secret("INTERNAL_API_KEY_PREVIOUS", 16));
+    let previous_key = reader.optional_secret("INTERNAL_API_KEY_PREVIOUS", 16);
     let cron_enabled = reader.flag("REFRESH_CRON_ENABLED", true);
     let batch_size = reader.number("REFRESH_BATCH_SIZE", 10, 1, 1_000);
     let minutes = |duration: Duration| u32::try_from(duration.as_secs() / 60).unwrap_or(u32::MAX);
@@ -129,35 +129,34 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
     let max_consumers = reader.number("REFRESH_MAX_CONSUMERS", 10, 1, 250);
     let mistakes = reader.mistakes;
     match read {
-        (
-            Some(refresh_url),
-            Some(fingerprint),
-            Some(supabase_url),
-            Some(supabase_key),
-            Some(jwt_secret),
-            Some(key),
-        ) if mistakes.is_empty() => Ok(Config {
-            refresh_url,
-            refresh_method,
-            fingerprint,
-            supabase_url,
-            supabase_key,
-            jwt_secret,
-            internal_api_keys: std::iter::once(key).chain(previous_key.flatten()).collect(),
-            cron_enabled,
-            batch_size,
-            interval: Duration::from_secs(u64::from(interval).saturating_mul(60)),
-            timeout: Duration::from_secs(timeout.into()),
-            allowed_origins,
-            subrequest_limit,
-            sessions_per_run,
-            history_days,
-            max_in_flight,
-            calls_per_second,
-            exhaust_after,
-            queue_enabled,
-            max_consumers,
-        }),
+        (Some(refresh_url), Some(fingerprint), Some(supabase_url), Some(supabase_key), Some(key))
+            if mistakes.is_empty() =>
+        {
+            Ok(Config {
+                refresh_url,
+                refresh_method,
+                fingerprint,
+                supabase_url,
+                supabase_key,
+                jwt_secret,
+                jwks_url,
+                jwt_issuer,
+                internal_api_keys: std::iter::once(key).chain(previous_key).collect(),
+                cron_enabled,
+                batch_size,
+                interval: Duration::from_secs(u64::from(interval).saturating_mul(60)),
+                timeout: Duration::from_secs(timeout.into()),
+                allowed_origins,
+                subrequest_limit,
+                sessions_per_run,
+                history_days,
+                max_in_flight,
+                calls_per_second,
+                exhaust_after,
+                queue_enabled,
+                max_consumers,
+            })
+        }
         _ => Err(ConfigError { mistakes }),
     }
 }
@@ -169,12 +168,13 @@ struct Reader<L> {
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    fn is_set(&self, name: &str) -> bool {
-        (self.lookup)(name).is_some()
+    /// What a variable says; one that says nothing is as good as none.
+    fn text(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|text| !text.is_empty())
     }
 
     fn required(&mut self, name: &str) -> Option<String> {
-        let text = (self.lookup)(name);
+        let text = self.text(name);
         if text.is_none() {
             self.mistakes.push(format!("{name} is missing"));
         }
@@ -190,7 +190,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 
     /// Secrets travel to these addresses: only https, except on this machine.
     fn url(&mut self, name: &str, default: Option<&str>) -> Option<Url> {
-        let text = (self.lookup)(name)
+        let text = self
+            .text(name)
             .or_else(|| default.map(str::to_owned))
             .or_else(|| self.required(name))?;
         let safe = |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
@@ -214,7 +215,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn refresh_method(&mut self, name: &str) -> RefreshMethod {
-        let value = (self.lookup)(name).map_or(Ok(RefreshMethod::default()), |text| text.parse());
+        let value = self
+            .text(name)
+            .map_or(Ok(RefreshMethod::default()), |text| text.parse());
         self.checked(name, "setrefresh or tokenUpdate", value.ok())
             .unwrap_or_default()
     }
@@ -223,6 +226,37 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let text = self.required(name)?;
         let secret = (text.len() >= shortest).then(|| Secret::new(text));
         self.checked(name, &format!("at least {shortest} characters long"), secret)
+    }
+
+    /// One that may be missing, but not be empty: that would be somebody's mistake.
+    fn optional_secret(&mut self, name: &str, shortest: usize) -> Option<Secret> {
+        let text = (self.lookup)(name)?;
+        let secret = (text.len() >= shortest).then(|| Secret::new(text));
+        self.checked(
+            name,
+            &format!("at least {shortest} characters long, or not set"),
+            secret,
+        )
+    }
+
+    /// What users' tokens are checked with: a secret, a key set, or both while changing over.
+    fn token_keys(&mut self) -> (Option<Secret>, Option<Url>) {
+        let secret = self.optional_secret("SUPABASE_JWT_SECRET", 32);
+        let has_set = self.text("JWKS_URL").is_some();
+        let set = has_set.then(|| self.url("JWKS_URL", None)).flatten();
+        if !has_set && (self.lookup)("SUPABASE_JWT_SECRET").is_none() {
+            self.mistakes
+                .push("SUPABASE_JWT_SECRET or JWKS_URL is missing".to_owned());
+        }
+        (secret, set)
+    }
+
+    /// Whose tokens count: Supabase Auth names itself by its own address.
+    fn issuer(&self, name: &str, supabase: Option<&Url>) -> String {
+        self.text(name).unwrap_or_else(|| {
+            let base = supabase.map(Url::as_str).unwrap_or_default();
+            format!("{}/auth/v1", base.trim_end_matches('/'))
+        })
     }
 
     fn supabase_key(&mut self, name: &str) -> Option<SupabaseKey> {
@@ -238,10 +272,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn flag(&mut self, name: &str, default: bool) -> bool {
-        let value = match (self.lookup)(name)
-            .map(|text| text.to_ascii_lowercase())
-            .as_deref()
-        {
+        let value = match self.text(name).map(|text| text.to_ascii_lowercase()).as_deref() {
             None => Some(default),
             Some("true" | "1" | "yes" | "on") => Some(true),
             Some("false" | "0" | "no" | "off") => Some(false),
@@ -251,7 +282,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
-        let value = match (self.lookup)(name) {
+        let value = match self.text(name) {
             None => Some(default),
             Some(text) => text.parse().ok().filter(|value| (least..=most).contains(value)),
         };
@@ -260,7 +291,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn origins(&mut self, name: &str) -> Vec<String> {
-        let text = (self.lookup)(name).unwrap_or_default();
+        let text = self.text(name).unwrap_or_default();
         let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
         let exact =
             |origin: &str| Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == origin);
@@ -304,12 +335,7 @@ mod tests {
     fn with(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let mut settings: HashMap<_, _> = VALID.into_iter().collect();
         settings.extend(changes.iter().copied());
-        build(|name| {
-            settings
-                .get(name)
-                .filter(|text| !text.is_empty())
-                .map(|text| (*text).to_owned())
-        })
+        build(|name| settings.get(name).map(|text| (*text).to_owned()))
     }
 
     fn mistakes(changes: &[(&str, &str)]) -> Vec<String> {
@@ -401,6 +427,8 @@ mod tests {
             ("REFRESH_EXHAUST_AFTER", "2"),
             ("REFRESH_QUEUE_ENABLED", "sometimes"),
             ("REFRESH_MAX_CONSUMERS", "251"),
+            ("JWKS_URL", "http://keys.example.com/jwks.json"),
+            ("JWKS_URL", "not an address"),
         ] {
             assert_eq!(mistakes(&[(name, value)]).len(), 1, "{name}={value}");
         }
@@ -424,6 +452,43 @@ mod tests {
     fn a_second_internal_key_is_accepted_while_rotating() {
         let config = with(&[("INTERNAL_API_KEY_PREVIOUS", "fedcba9876543210")]).unwrap();
         assert_eq!(config.internal_api_keys.len(), 2);
+    }
+
+    #[test]
+    fn an_empty_key_is_a_mistake() {
+        for name in [
+            "INTERNAL_API_KEY",
+            "INTERNAL_API_KEY_PREVIOUS",
+            "SUPABASE_JWT_SECRET",
+        ] {
+            assert_eq!(mistakes(&[(name, "")]).len(), 1, "{name}");
+        }
+        assert!(with(&[("REFRESH_METHOD", "")]).is_ok());
+    }
+
+    #[test]
+    fn tokens_need_a_secret_or_a_key_set() {
+        let without = |changes: &[(&str, &str)]| {
+            let settings: HashMap<_, _> = VALID
+                .into_iter()
+                .filter(|(name, _)| *name != "SUPABASE_JWT_SECRET")
+                .chain(changes.iter().copied())
+                .collect();
+            build(|name| settings.get(name).map(|text| (*text).to_owned()))
+        };
+        let error = without(&[]).unwrap_err();
+        assert_eq!(error.mistakes, ["SUPABASE_JWT_SECRET or JWKS_URL is missing"]);
+        let set = "https://project.supabase.co/auth/v1/.well-known/jwks.json";
+        let config = without(&[("JWKS_URL", set)]).unwrap();
+        assert!(config.jwt_secret.is_none() && config.jwks_url.is_some());
+        assert!(with(&[("JWKS_URL", set)]).unwrap().jwt_secret.is_some());
+    }
+
+    #[test]
+    fn the_issuer_is_supabase_s_unless_it_is_named() {
+        assert_eq!(with(&[]).unwrap().jwt_issuer, "http://127.0.0.1:54321/auth/v1");
+        let named = with(&[("JWT_ISSUER", "https://auth.example.com/auth/v1")]).unwrap();
+        assert_eq!(named.jwt_issuer, "https://auth.example.com/auth/v1");
     }
 
     #[test]

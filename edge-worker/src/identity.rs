@@ -1,58 +1,36 @@
 //! Who is asking: a user by a signed token, an operator or a job by a key.
 
-use std::sync::Once;
+use std::time::Duration;
 
-use hmac::{Hmac, Mac};
-use jsonwebtoken::{
-    Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Validation,
-    crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
-    decode,
-    errors::{ErrorKind, Result as JwtResult},
+use access_token::{
+    email::Email,
+    token::{Rules, TokenError, Unverified},
 };
-use serde::Deserialize;
-use session_core::{secret::Secret, time::Timestamp};
+use session_core::secret::Secret;
 use sha2::{Digest, Sha256};
-use signature::Verifier;
 use subtle::{Choice, ConstantTimeEq};
+
+use crate::{
+    config::Config,
+    keyring::{self, NoKey},
+    runtime::now,
+};
 
 /// What Supabase puts into the tokens of signed-in users.
 const AUDIENCE: &str = "authenticated";
 
-/// How far clocks may differ, in seconds.
-const LEEWAY: u64 = 30;
-
-/// Far above any real token, which has one to two kilobytes.
-const LONGEST_TOKEN: usize = 8 * 1024;
-
-/// A verified user.
-#[derive(Debug)]
-pub(crate) struct User {
-    /// From the token's `email` claim: the rows' `user_email`.
-    pub(crate) email: String,
-}
-
-/// Why a user's token was not accepted.
+/// Why somebody was not taken for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum IdentityError {
-    /// None was sent, or not as a bearer token.
+    /// No token was sent, or not as a bearer token.
     #[error("sign-in is required")]
     Missing,
-    /// Malformed, wrongly signed, for another audience.
-    #[error("the access token is not valid")]
-    Invalid,
-    /// Past its time, or before it.
-    #[error("the access token has expired")]
-    Expired,
-    /// The user has no e-mail address, by which sessions are found.
-    #[error("the access token names no e-mail address")]
-    NoEmail,
-}
-
-#[derive(Deserialize)]
-struct Claims {
-    exp: u64,
-    nbf: Option<u64>,
-    email: Option<String>,
+    /// One was, and it was refused.
+    #[error(transparent)]
+    Refused(#[from] TokenError),
+    /// Not known which keys count: says nothing of the token.
+    #[error("the keys to check access tokens with can't be had")]
+    KeysUnavailable { retry_after: Duration },
 }
 
 /// The cookie that a page of the same site may sign in by, `HttpOnly`, where it sends no `Authorization`.
@@ -70,14 +48,13 @@ pub(crate) struct Provenance<'a> {
 }
 
 impl Provenance<'_> {
-    /// Whether a page of this very site asks. What tells nothing is no browser of today, and has no business with
-    /// cookies.
-    pub(crate) fn is_same_site(&self) -> bool {
-        match (self.fetch_site, self.origin) {
-            (Some(site), _) => site == "same-origin",
-            (None, Some(origin)) => origin == self.own_origin,
-            (None, None) => false,
-        }
+    /// Whether a page of this very site asks: all that the browser tells has to say so. What tells nothing is no browser
+    /// of today, and has no business with cookies.
+    pub(crate) fn is_same_origin(&self) -> bool {
+        let tells = self.fetch_site.is_some() || self.origin.is_some();
+        tells
+            && self.fetch_site.is_none_or(|site| site == "same-origin")
+            && self.origin.is_none_or(|origin| origin == self.own_origin)
     }
 }
 
@@ -90,33 +67,19 @@ pub(crate) fn token_in_cookie(header: &str) -> Option<&str> {
         .filter(|token| !token.is_empty())
 }
 
-/// Checks a user's token.
-pub(crate) fn user(token: Option<&str>, secret: &Secret, now: Timestamp) -> Result<User, IdentityError> {
+/// Checks a user's token; answers whose it is.
+pub(crate) async fn user(token: Option<&str>, config: &Config) -> Result<Email, IdentityError> {
     let token = token.ok_or(IdentityError::Missing)?;
-    if token.len() > LONGEST_TOKEN {
-        return Err(IdentityError::Invalid);
-    }
-    install_hs256();
-    let mut validation = Validation::new(Algorithm::HS256);
-    // Time is checked below, against the clock that was handed in.
-    validation.validate_exp = false;
-    validation.set_audience(&[AUDIENCE]);
-    validation.set_required_spec_claims(&["exp", "aud"]);
-    let key = DecodingKey::from_secret(secret.expose().as_bytes());
-    let claims = decode::<Claims>(token, &key, &validation)
-        .map_err(|_| IdentityError::Invalid)?
-        .claims;
-    let seconds = u64::try_from(now.as_millis()).unwrap_or(0) / 1_000;
-    let early = claims
-        .nbf
-        .is_some_and(|from| from > seconds.saturating_add(LEEWAY));
-    if early || claims.exp.saturating_add(LEEWAY) <= seconds {
-        return Err(IdentityError::Expired);
-    }
-    match claims.email {
-        Some(email) if !email.is_empty() => Ok(User { email }),
-        _ => Err(IdentityError::NoEmail),
-    }
+    let (token, wanted) = Unverified::read(token)?;
+    let key = keyring::key(wanted, config).await.map_err(|none| match none {
+        NoKey::Unknown => TokenError::Invalid.into(),
+        NoKey::Unavailable { retry_after } => IdentityError::KeysUnavailable { retry_after },
+    })?;
+    let rules = Rules {
+        issuer: &config.jwt_issuer,
+        audience: AUDIENCE,
+    };
+    Ok(token.verify(&key, rules, now())?)
 }
 
 /// Whether `given` is one of the internal keys. Takes the same time whichever character differs.
@@ -134,48 +97,6 @@ pub(crate) fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-}
-
-/// HS256 alone: jsonwebtoken's own provider would link RSA and three curves into the Worker.
-static HS256: CryptoProvider = CryptoProvider {
-    signer_factory: |_, _: &EncodingKey| -> JwtResult<Box<dyn JwtSigner>> {
-        Err(ErrorKind::InvalidAlgorithm.into())
-    },
-    verifier_factory: |algorithm, key| match algorithm {
-        Algorithm::HS256 => Ok(Box::new(Hs256Verifier::new(key)?)),
-        _ => Err(ErrorKind::InvalidAlgorithm.into()),
-    },
-    key_utils: KeyUtils::new_unimplemented(),
-};
-
-fn install_hs256() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| _ = HS256.install_default());
-}
-
-struct Hs256Verifier(Hmac<Sha256>);
-
-impl Hs256Verifier {
-    fn new(key: &DecodingKey) -> JwtResult<Self> {
-        if key.family() != AlgorithmFamily::Hmac {
-            return Err(ErrorKind::InvalidKeyFormat.into());
-        }
-        let mac = Hmac::new_from_slice(key.try_get_as_bytes()?).map_err(|_| ErrorKind::InvalidKeyFormat)?;
-        Ok(Self(mac))
-    }
-}
-
-impl Verifier<Vec<u8>> for Hs256Verifier {
-    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        let mac = self.0.clone().chain_update(message);
-        mac.verify_slice(signature).map_err(|_| signature::Error::new())
-    }
-}
-
-impl JwtVerifier for Hs256Verifier {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::HS256
-    }
 }
 
 #[cfg(test)]
@@ -204,6 +125,8 @@ mod tests {
         for (fetch_site, origin, expected) in [
             (Some("same-origin"), None, true),
             (Some("same-origin"), Some("https://app.example.com"), true),
+            (Some("same-origin"), Some("https://evil.example.com"), false),
+            (Some("same-origin"), Some("null"), false),
             (Some("same-site"), None, false),
             (Some("cross-site"), Some("https://app.example.com"), false),
             (Some("none"), None, false),
@@ -217,7 +140,7 @@ mod tests {
                 origin,
                 own_origin,
             };
-            assert_eq!(provenance.is_same_site(), expected, "{provenance:?}");
+            assert_eq!(provenance.is_same_origin(), expected, "{provenance:?}");
         }
     }
 

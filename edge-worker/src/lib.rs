@@ -22,7 +22,11 @@ mod wanted;
 
 mod ensure;
 
+mod keyring;
+
 mod identity;
+
+mod rate_limit;
 
 mod answer;
 

@@ -79,6 +79,11 @@ pub(crate) fn misconfigured(error: &ConfigError) {
     line_error(&json!({ "event": "misconfigured", "reason": error.to_string() }));
 }
 
+/// The key set that users' tokens are checked with can't be had from its source.
+pub(crate) fn no_keys(reason: &str) {
+    line_error(&json!({ "event": "no_keys", "reason": reason }));
+}
+
 /// A request that could not be served for a reason on our side.
 pub(crate) fn request_failed(request_id: &str, code: &str, reason: &str) {
     line_error(

@@ -2,6 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
+use access_token::email::Email;
 use futures_channel::oneshot;
 use futures_util::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -10,12 +11,13 @@ use session_core::{outcome::Outcome, wire::State};
 use worker::{Context, Env, Headers, Method, Request, Response};
 
 use crate::{
-    answer::{ApiError, success},
+    answer::{ApiError, safeguard, success},
     config::{Config, config},
     database::{Fate, FinishResult, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
     ensure,
-    identity::{self, Provenance, User},
+    identity::{self, Provenance},
     log,
+    rate_limit::{self, Counted},
     refresh::refresh_one,
     run::run,
     runtime::{Asker, fresh_id, now, sleep},
@@ -123,6 +125,7 @@ pub(crate) async fn answer(mut request: Request, env: &Env, context: &Context) -
         }
     };
     response.headers().set("X-Request-Id", &request_id)?;
+    safeguard(response.headers())?;
     if route.is_some_and(Route::is_for_browsers) {
         allow_origin(response.headers(), origin.as_deref(), env)?;
     }
@@ -142,12 +145,12 @@ async fn dispatch(
     }
     let config = config(env)?;
     match (route, method) {
-        (Route::Refresh, Method::Post) => refresh_now(request, config, context).await,
-        (Route::Refresh, Method::Get) => refresh_status(request, config).await,
-        (Route::SessionCheck, Method::Get) => session_check(request, config).await,
-        (Route::RunBatch, Method::Post) => run_batch(request, config, context).await,
-        (Route::EnsureFresh, Method::Post) => ensure_fresh(request, config, context).await,
-        (Route::SetEnabled { enabled }, Method::Post) => set_enabled(request, config, enabled).await,
+        (Route::Refresh, Method::Post) => refresh_now(request, config, env, context).await,
+        (Route::Refresh, Method::Get) => refresh_status(request, config, env).await,
+        (Route::SessionCheck, Method::Get) => session_check(request, config, env).await,
+        (Route::RunBatch, Method::Post) => run_batch(request, config, env, context).await,
+        (Route::EnsureFresh, Method::Post) => ensure_fresh(request, config, env, context).await,
+        (Route::SetEnabled { enabled }, Method::Post) => set_enabled(request, config, env, enabled).await,
         (Route::Refresh | Route::SessionCheck, Method::Options) => preflight(route),
         _ => Err(ApiError::MethodNotAllowed { allow: route.allow() }),
     }
@@ -156,9 +159,10 @@ async fn dispatch(
 async fn refresh_now(
     request: &mut Request,
     config: &'static Config,
+    env: &Env,
     context: &Context,
 ) -> Result<Response, ApiError> {
-    let user = signed_in(request, config)?;
+    let user = signed_in(request, config, env).await?;
     let body: SessionChoice = read_body(request).await?;
     let session_id = match body.session_id {
         Some(id) => Some(parse_id(SESSION_ID, &id).map_err(ApiError::BadRequest)?),
@@ -172,7 +176,7 @@ async fn refresh_now(
 }
 
 async fn refresh_for(
-    user: &User,
+    user: &Email,
     session_id: Option<String>,
     config: &Config,
     asker: &Asker,
@@ -186,7 +190,7 @@ async fn refresh_for(
     let give_up = now().after(config.timeout.saturating_add(BUSY_PAUSE));
     loop {
         let claim = config
-            .claim_of_user(&user.email, session_id.as_deref(), &holder, PAUSES)
+            .claim_of_user(user.as_str(), session_id.as_deref(), &holder, PAUSES)
             .await?;
         let passes = match claim.result {
             // Somebody else is refreshing this session: their result is ours.
@@ -255,19 +259,19 @@ async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Re
     }
 }
 
-async fn refresh_status(request: &Request, config: &Config) -> Result<Response, ApiError> {
-    let user = signed_in(request, config)?;
+async fn refresh_status(request: &Request, config: &Config, env: &Env) -> Result<Response, ApiError> {
+    let user = signed_in(request, config, env).await?;
     let stored = config
-        .status(&user.email, session_in_query(request)?.as_deref())
+        .status(user.as_str(), session_in_query(request)?.as_deref())
         .await?;
     let status = stored.status.ok_or(ApiError::NoSession)?;
     ok(&status.to_refresh_status(MANUAL_PAUSE, stored.now))
 }
 
-async fn session_check(request: &Request, config: &Config) -> Result<Response, ApiError> {
-    let user = signed_in(request, config)?;
+async fn session_check(request: &Request, config: &Config, env: &Env) -> Result<Response, ApiError> {
+    let user = signed_in(request, config, env).await?;
     let stored = config
-        .status(&user.email, session_in_query(request)?.as_deref())
+        .status(user.as_str(), session_in_query(request)?.as_deref())
         .await?;
     let status = stored.status.ok_or(ApiError::NoSession)?;
     ok(&status.to_session_check(MANUAL_PAUSE, stored.now))
@@ -276,9 +280,10 @@ async fn session_check(request: &Request, config: &Config) -> Result<Response, A
 async fn run_batch(
     request: &mut Request,
     config: &'static Config,
+    env: &Env,
     context: &Context,
 ) -> Result<Response, ApiError> {
-    require_internal_key(request, config)?;
+    require_internal_key(request, config, env).await?;
     let choice: BatchChoice = read_body(request).await?;
     let batch_size = choice.batch_size.unwrap_or(config.batch_size);
     if !(1..=1_000).contains(&batch_size) {
@@ -311,9 +316,10 @@ async fn run_batch(
 async fn ensure_fresh(
     request: &mut Request,
     config: &'static Config,
+    env: &Env,
     context: &Context,
 ) -> Result<Response, ApiError> {
-    require_internal_key(request, config)?;
+    require_internal_key(request, config, env).await?;
     let choice: FreshChoice = read_long_body(request).await?;
     let wanted = choice.into_wanted().map_err(ApiError::BadRequest)?;
     let max_age = match wanted.when {
@@ -331,9 +337,10 @@ async fn ensure_fresh(
 async fn set_enabled(
     request: &mut Request,
     config: &'static Config,
+    env: &Env,
     enabled: bool,
 ) -> Result<Response, ApiError> {
-    require_internal_key(request, config)?;
+    require_internal_key(request, config, env).await?;
     let path = request.path();
     let (id, _) = session_and_action(&path).ok_or(ApiError::NoSuchRoute)?;
     let id = parse_id("the session's id", id).map_err(ApiError::BadRequest)?;
@@ -347,10 +354,14 @@ async fn set_enabled(
     }))
 }
 
-fn require_internal_key(request: &Request, config: &Config) -> Result<(), ApiError> {
+/// Lets in who has a key. Who has none is counted, and has no room for many guesses.
+async fn require_internal_key(request: &Request, config: &Config, env: &Env) -> Result<(), ApiError> {
     let key = request.headers().get("x-api-key").ok().flatten();
-    let known = identity::is_internal(key.as_deref(), &config.internal_api_keys);
-    known.then_some(()).ok_or(ApiError::InternalKey)
+    if identity::is_internal(key.as_deref(), &config.internal_api_keys) {
+        return Ok(());
+    }
+    rate_limit::count(Counted::Address, &rate_limit::address(request), env).await?;
+    Err(ApiError::InternalKey)
 }
 
 /// Finishes `work` even if the asker hangs up, as upstream may have handed out a token by then. The platform gives it
@@ -383,7 +394,9 @@ struct BatchChoice {
 #[serde(deny_unknown_fields)]
 struct NoChoice {}
 
-fn signed_in(request: &Request, config: &Config) -> Result<User, ApiError> {
+/// The user who asks. Costs no call of the database, whoever it is.
+async fn signed_in(request: &Request, config: &Config, env: &Env) -> Result<Email, ApiError> {
+    rate_limit::count(Counted::Address, &rate_limit::address(request), env).await?;
     let header = |name| request.headers().get(name).ok().flatten();
     let (authorization, cookies) = (header("Authorization"), header("Cookie"));
     let token = match &authorization {
@@ -393,7 +406,9 @@ fn signed_in(request: &Request, config: &Config) -> Result<User, ApiError> {
     if authorization.is_none() && token.is_some() && !may_use_cookie(request, header) {
         return Err(ApiError::CrossSite);
     }
-    Ok(identity::user(token, &config.jwt_secret, now())?)
+    let user = identity::user(token, config).await?;
+    rate_limit::count(Counted::User, user.as_str(), env).await?;
+    Ok(user)
 }
 
 /// A browser sends cookies for other sites' pages, too: what changes something must be of a kind that those can't send.
@@ -408,9 +423,14 @@ fn may_use_cookie(request: &Request, header: impl Fn(&'static str) -> Option<Str
         origin: origin.as_deref(),
         own_origin: &own_origin,
     };
-    let json =
-        header("Content-Type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json"));
-    provenance.is_same_site() && (request.method() == Method::Get || json)
+    let changes = request.method() != Method::Get;
+    provenance.is_same_origin() && (!changes || header("Content-Type").is_some_and(|kind| is_json(&kind)))
+}
+
+/// Forms, which any page can send, have other types.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
 }
 
 fn session_in_query(request: &Request) -> Result<Option<String>, ApiError> {

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use serde::Deserialize;
+use zeroize::ZeroizeOnDrop;
 
-/// A value that prints as `[secret]`.
+/// A value that prints as `[secret]`, and whose memory is overwritten when it is dropped.
 ///
 /// It has no `Display`, no `Serialize` and no `PartialEq`: whoever needs the text says so with
 /// [`expose`](Self::expose).
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, ZeroizeOnDrop)]
 #[serde(transparent)]
 pub struct Secret(String);
 
@@ -27,5 +28,15 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_prints_nothing_of_itself() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "[secret]");
     }
 }

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { startAimharder } from "../../local/aimharder.mjs";
 import { cpuTime, processes, until } from "../../local/processes.mjs";
-import { signToken, startSupabase } from "../../local/stack.mjs";
+import { DEVELOPMENT_ISSUER, signToken, startSupabase } from "../../local/stack.mjs";
 
 const require = createRequire(import.meta.url);
 const ROOT = path.join(import.meta.dirname, "..", "..");
@@ -47,9 +47,10 @@ export const INTERNAL_KEY = "test-internal-key-0123456789";
 
 /** The Worker as wrangler.toml describes it, in workerd. */
 class Worker {
-  constructor(settings, logs, { queue = true } = {}) {
+  constructor(settings, logs, { queue = true, rateLimits = "wide" } = {}) {
     this.settings = settings;
     this.logs = logs;
+    this.rateLimits = rateLimits;
     this.without = queue ? {} : { queueProducers: undefined, queueConsumers: undefined };
   }
 
@@ -64,6 +65,7 @@ class Worker {
       convertV4MiniflareOptions({
         ...fromToml,
         ...this.without,
+        ...this.#ratelimits(fromToml.ratelimits),
         rootPath: BUILD,
         modules,
         // Not those of wrangler's options: a developer's .dev.vars is among them.
@@ -75,6 +77,14 @@ class Worker {
     );
     this.url = String(await this.miniflare.ready).replace(/\/$/, "");
     return this;
+  }
+
+  /** "wide": out of the way of tests about something else. "real": wrangler.toml's. "none": no bindings. */
+  #ratelimits(real) {
+    if (this.rateLimits === "none") return { ratelimits: undefined };
+    if (this.rateLimits === "real") return { ratelimits: real };
+    const given = ([name, limit]) => [name, { ...limit, simple: { ...limit.simple, limit: 1e6 } }];
+    return { ratelimits: Object.fromEntries(Object.entries(real).map(given)) };
   }
 
   /** Calls a route; answers `{ status, headers, body, text }`. */
@@ -169,6 +179,7 @@ class World {
       SUPABASE_URL: this.supabase.url,
       SUPABASE_SERVICE_ROLE_KEY: this.supabase.serviceRoleKey,
       SUPABASE_JWT_SECRET: this.supabase.jwtSecret,
+      JWT_ISSUER: DEVELOPMENT_ISSUER,
       INTERNAL_API_KEY: INTERNAL_KEY,
       REFRESH_TIMEOUT_SECONDS: "2",
       SUBREQUEST_LIMIT: "10000",
@@ -350,7 +361,15 @@ export function startWorld(options = {}) {
 /** The claims of a signed-in user's access token. */
 export function claims(changed = {}) {
   const exp = Math.floor(Date.now() / 1000) + 3600;
-  return { aud: "authenticated", role: "authenticated", sub: randomUUID(), email: "ana@example.com", exp, ...changed };
+  return {
+    iss: DEVELOPMENT_ISSUER,
+    aud: "authenticated",
+    role: "authenticated",
+    sub: randomUUID(),
+    email: "ana@example.com",
+    exp,
+    ...changed,
+  };
 }
 
 /** A signed-in user's headers. */

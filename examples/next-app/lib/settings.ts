@@ -13,8 +13,13 @@ export const appSecret = (): Uint8Array => secret("APP_SECRET", "the-secret-of-t
 export const workerSecret = (): Uint8Array =>
   secret("SUPABASE_JWT_SECRET", "super-secret-jwt-token-with-at-least-32-characters-long");
 
-function secret(name: string, forDemo: string): Uint8Array {
+/** The Worker's JWT_ISSUER: whose tokens it accepts. The default is the Supabase CLI's. */
+export const workerIssuer = (): string => required("JWT_ISSUER", "http://127.0.0.1:54321/auth/v1");
+
+const secret = (name: string, forDemo: string): Uint8Array => new TextEncoder().encode(required(name, forDemo));
+
+function required(name: string, forDemo: string): string {
   const value = process.env[name] || (isDemo() ? forDemo : undefined);
   if (!value) throw new Error(`${name} is not set.`);
-  return new TextEncoder().encode(value);
+  return value;
 }

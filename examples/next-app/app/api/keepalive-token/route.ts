@@ -2,7 +2,7 @@
 
 import { SignJWT } from "jose";
 import { signedInUser } from "@/lib/session";
-import { workerSecret } from "@/lib/settings";
+import { workerIssuer, workerSecret } from "@/lib/settings";
 
 const MINUTES = 10;
 
@@ -12,6 +12,7 @@ export async function GET() {
   const token = await new SignJWT({ email: user.email, role: "authenticated" })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .setSubject(user.id)
+    .setIssuer(workerIssuer())
     .setAudience("authenticated")
     .setIssuedAt()
     .setExpirationTime(`${MINUTES}m`)

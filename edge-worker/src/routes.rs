@@ -139,7 +139,8 @@ async fn dispatch(
     context: &Context,
 ) -> Result<Response, ApiError> {
     let route = route.ok_or(ApiError::NoSuchRoute)?;
-    let method = request.method();
+    let not_allowed = ApiError::MethodNotAllowed { allow: route.allow() };
+    let method = method(request).ok_or(not_allowed)?;
     if route == Route::Health && matches!(method, Method::Get | Method::Head) {
         return ok(&json!({ "status": "ok" }));
     }
@@ -153,6 +154,17 @@ async fn dispatch(
         (Route::SetEnabled { enabled }, Method::Post) => set_enabled(request, config, env, enabled).await,
         (Route::Refresh | Route::SessionCheck, Method::Options) => preflight(route),
         _ => Err(ApiError::MethodNotAllowed { allow: route.allow() }),
+    }
+}
+
+/// The method, if it is one that some route takes. The runtime's own reading takes any unknown one for GET.
+fn method(request: &Request) -> Option<Method> {
+    match request.inner().method().as_str() {
+        "GET" => Some(Method::Get),
+        "HEAD" => Some(Method::Head),
+        "POST" => Some(Method::Post),
+        "OPTIONS" => Some(Method::Options),
+        _ => None,
     }
 }
 
@@ -423,7 +435,7 @@ fn may_use_cookie(request: &Request, header: impl Fn(&'static str) -> Option<Str
         origin: origin.as_deref(),
         own_origin: &own_origin,
     };
-    let changes = request.method() != Method::Get;
+    let changes = method(request) != Some(Method::Get);
     provenance.is_same_origin() && (!changes || header("Content-Type").is_some_and(|kind| is_json(&kind)))
 }
 

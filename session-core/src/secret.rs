@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
+use subtle::ConstantTimeEq;
 use zeroize::ZeroizeOnDrop;
 
 /// A value that prints as `[secret]`, and whose memory is overwritten when it is dropped.
@@ -17,6 +18,11 @@ impl Secret {
     /// Wraps `text`.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Whether both hold the same text. Takes the same time wherever they differ.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 
     /// The text itself.
@@ -38,5 +44,14 @@ mod tests {
     #[test]
     fn it_prints_nothing_of_itself() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "[secret]");
+    }
+
+    #[test]
+    fn the_same_is_the_same_to_the_last_letter() {
+        let secret = Secret::new("hunter2");
+        assert!(secret.is_same(&Secret::new("hunter2")));
+        for other in ["hunter3", "hunter", "hunter22", ""] {
+            assert!(!secret.is_same(&Secret::new(other)), "{other}");
+        }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use crate::secret::Secret;
+
 /// A refresh token of the documented shape: `userId|exp|32 hex digits`.
 ///
 /// `exp` is the issue time plus 90 days; it says nothing about whether the session still lives.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct RefreshToken {
-    text: String,
+    text: Secret,
     user_id_length: usize,
 }
 
@@ -29,7 +31,7 @@ impl RefreshToken {
         let hex = digest.len() == 32 && digest.bytes().all(|b| b.is_ascii_hexdigit());
         if number(user_id) && number(expiry) && hex {
             Ok(Self {
-                text: text.to_owned(),
+                text: Secret::new(text),
                 user_id_length: user_id.len(),
             })
         } else {
@@ -39,14 +41,22 @@ impl RefreshToken {
 
     /// The whole token, as upstream gave it.
     pub fn expose(&self) -> &str {
-        &self.text
+        self.text.expose()
     }
 
     /// The user that the token belongs to.
     pub fn user_id(&self) -> &str {
-        self.text.get(..self.user_id_length).unwrap_or_default()
+        self.expose().get(..self.user_id_length).unwrap_or_default()
     }
 }
+
+impl PartialEq for RefreshToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.text.is_same(&other.text)
+    }
+}
+
+impl Eq for RefreshToken {}
 
 impl fmt::Debug for RefreshToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,8 +65,8 @@ impl fmt::Debug for RefreshToken {
 }
 
 /// A device fingerprint: up to 50 printable ASCII characters, what the database's column can hold.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Fingerprint(String);
+#[derive(Clone)]
+pub struct Fingerprint(Secret);
 
 /// Why a text is no fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +77,7 @@ impl Fingerprint {
     /// Reads a fingerprint.
     pub fn parse(text: &str) -> Result<Self, MalformedFingerprintError> {
         if (1..=50).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(Secret::new(text)))
         } else {
             Err(MalformedFingerprintError)
         }
@@ -75,9 +85,17 @@ impl Fingerprint {
 
     /// The text.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 }
+
+impl PartialEq for Fingerprint {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_same(&other.0)
+    }
+}
+
+impl Eq for Fingerprint {}
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

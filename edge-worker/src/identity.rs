@@ -45,6 +45,8 @@ pub(crate) struct Provenance<'a> {
     pub(crate) origin: Option<&'a str>,
     /// The origin of the address that was asked for.
     pub(crate) own_origin: &'a str,
+    /// Those that may call from elsewhere.
+    pub(crate) allowed_origins: &'a [String],
 }
 
 impl Provenance<'_> {
@@ -54,7 +56,14 @@ impl Provenance<'_> {
         let tells = self.fetch_site.is_some() || self.origin.is_some();
         tells
             && self.fetch_site.is_none_or(|site| site == "same-origin")
-            && self.origin.is_none_or(|origin| origin == self.own_origin)
+            && self.origin.is_none_or(|origin| self.is_own(origin))
+    }
+
+    /// Behind a proxy of the app's that names itself to us in its own place, the app's origin is a listed one; that page
+    /// and proxy are one origin, the browser has to say then.
+    fn is_own(&self, origin: &str) -> bool {
+        let is_listed = || self.allowed_origins.iter().any(|allowed| allowed == origin);
+        origin == self.own_origin || (self.fetch_site.is_some() && is_listed())
     }
 }
 
@@ -122,11 +131,15 @@ mod tests {
     #[test]
     fn a_cookie_counts_from_pages_of_the_same_site_alone() {
         let own_origin = "https://app.example.com";
+        let allowed_origins = ["https://proxy.example.com".to_owned()];
         for (fetch_site, origin, expected) in [
             (Some("same-origin"), None, true),
             (Some("same-origin"), Some("https://app.example.com"), true),
             (Some("same-origin"), Some("https://evil.example.com"), false),
             (Some("same-origin"), Some("null"), false),
+            (Some("same-origin"), Some("https://proxy.example.com"), true),
+            (Some("cross-site"), Some("https://proxy.example.com"), false),
+            (None, Some("https://proxy.example.com"), false),
             (Some("same-site"), None, false),
             (Some("cross-site"), Some("https://app.example.com"), false),
             (Some("none"), None, false),
@@ -139,6 +152,7 @@ mod tests {
                 fetch_site,
                 origin,
                 own_origin,
+                allowed_origins: &allowed_origins,
             };
             assert_eq!(provenance.is_same_origin(), expected, "{provenance:?}");
         }

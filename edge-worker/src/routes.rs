@@ -415,7 +415,7 @@ async fn signed_in(request: &Request, config: &Config, env: &Env) -> Result<Emai
         Some(authorization) => identity::bearer(authorization),
         None => cookies.as_deref().and_then(identity::token_in_cookie),
     };
-    if authorization.is_none() && token.is_some() && !may_use_cookie(request, header) {
+    if authorization.is_none() && token.is_some() && !may_use_cookie(request, config, header) {
         return Err(ApiError::CrossSite);
     }
     let user = identity::user(token, config).await?;
@@ -424,7 +424,11 @@ async fn signed_in(request: &Request, config: &Config, env: &Env) -> Result<Emai
 }
 
 /// A browser sends cookies for other sites' pages, too: what changes something must be of a kind that those can't send.
-fn may_use_cookie(request: &Request, header: impl Fn(&'static str) -> Option<String>) -> bool {
+fn may_use_cookie(
+    request: &Request,
+    config: &Config,
+    header: impl Fn(&'static str) -> Option<String>,
+) -> bool {
     let (fetch_site, origin) = (header("Sec-Fetch-Site"), header("Origin"));
     let own_origin = request
         .url()
@@ -434,6 +438,7 @@ fn may_use_cookie(request: &Request, header: impl Fn(&'static str) -> Option<Str
         fetch_site: fetch_site.as_deref(),
         origin: origin.as_deref(),
         own_origin: &own_origin,
+        allowed_origins: &config.allowed_origins,
     };
     let changes = method(request) != Some(Method::Get);
     provenance.is_same_origin() && (!changes || header("Content-Type").is_some_and(|kind| is_json(&kind)))

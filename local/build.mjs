@@ -15,6 +15,7 @@ const SOURCES = [
   "session-core",
   "edge-worker/Cargo.toml",
   "edge-worker/src",
+  "edge-worker/openapi.json",
   "local/build.mjs",
 ];
 

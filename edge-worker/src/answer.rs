@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use session_core::{
     outcome::{Outcome, OutcomeCode},
+    problem::ErrorCode,
+    requests::BodyError,
     time::{Timestamp, whole_seconds},
     wire::Problem,
 };
@@ -32,6 +34,7 @@ pub(crate) enum ApiError {
     },
     BadRequest(String),
     BodyTooLarge,
+    BodyTimeout,
     NoSession,
     SessionExpired,
     Busy {
@@ -63,18 +66,31 @@ pub(crate) enum ApiError {
     Interrupted,
 }
 
-/// An error as it is shown: status, stable code, a sentence for people.
+/// An error as it is shown: stable code, which has its status, and a sentence for people.
 struct Shown {
-    status: u16,
-    code: &'static str,
+    code: ErrorCode,
     error: String,
+    /// Where the code says when to try again, and something better than [`SOON`] is known.
     retry_after: Option<Duration>,
 }
+
+impl Shown {
+    /// The header `Retry-After`.
+    fn retry_after(&self) -> Option<Duration> {
+        self.code.says_when().then(|| self.retry_after.unwrap_or(SOON))
+    }
+}
+
+/// Made by contract.rs.
+const CONTRACT: &str = include_str!("../openapi.json");
 
 const SPARED: &str = "aimharder has trouble, or had too many calls. It is left alone for the moment.";
 
 /// How long to wait where nothing better is known.
 const SOON: Duration = Duration::from_secs(5);
+
+/// The same of aimharder's trouble.
+const LATER: Duration = Duration::from_secs(30);
 
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
@@ -85,6 +101,12 @@ impl From<DatabaseError> for ApiError {
 impl From<IdentityError> for ApiError {
     fn from(error: IdentityError) -> Self {
         Self::Identity(error)
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        Self::BadRequest(error.to_string())
     }
 }
 
@@ -118,7 +140,7 @@ impl ApiError {
     }
 
     /// The code and the sentence, for the log.
-    pub(crate) fn to_log(&self) -> (&'static str, String) {
+    pub(crate) fn to_log(&self) -> (ErrorCode, String) {
         let shown = self.shown();
         (
             shown.code,
@@ -142,11 +164,12 @@ impl ApiError {
             sessions: Option<&'a ensure::Answer>,
         }
         let shown = self.shown();
+        let (status, retry_after) = (shown.code.status(), shown.retry_after());
         let body = Body {
             problem: Problem {
                 success: false,
                 error: shown.error,
-                code: shown.code.to_owned(),
+                code: shown.code,
                 request_id: request_id.to_owned(),
                 server_time: now,
             },
@@ -161,9 +184,9 @@ impl ApiError {
                 _ => None,
             },
         };
-        let response = json_response(&serde_json::to_value(&body).unwrap_or_default(), shown.status)?;
+        let response = json_response(serde_json::to_string(&body).unwrap_or_default(), status)?;
         let headers = response.headers();
-        if let Some(wait) = shown.retry_after {
+        if let Some(wait) = retry_after {
             headers.set("Retry-After", &whole_seconds(wait).max(1).to_string())?;
         }
         match self {
@@ -178,146 +201,122 @@ impl ApiError {
     }
 
     fn shown(&self) -> Shown {
-        let plain = |status, code, error: &str| Shown {
-            status,
+        let plain = |code, error: &str| Shown {
             code,
             error: error.to_owned(),
             retry_after: None,
         };
-        let later = |status, code, error: &str, retry_after| Shown {
+        let later = |code, error: &str, retry_after| Shown {
             retry_after: Some(retry_after),
-            ..plain(status, code, error)
+            ..plain(code, error)
         };
         match self {
-            Self::Misconfigured(error) => plain(503, "misconfigured", &sentence(&error.to_string())),
+            Self::Misconfigured(error) => plain(ErrorCode::Misconfigured, &sentence(&error.to_string())),
             Self::Identity(error @ IdentityError::Refused(TokenError::NoEmail)) => {
-                plain(403, "email_missing", &sentence(&error.to_string()))
+                plain(ErrorCode::EmailMissing, &sentence(&error.to_string()))
             }
             Self::Identity(error @ IdentityError::KeysUnavailable { retry_after }) => later(
-                503,
-                "keys_unavailable",
+                ErrorCode::KeysUnavailable,
                 &sentence(&error.to_string()),
                 *retry_after,
             ),
             Self::RateLimited { retry_after } => later(
-                429,
-                "rate_limited",
+                ErrorCode::RateLimited,
                 "These are too many requests. Please wait.",
                 *retry_after,
             ),
-            Self::Identity(error) => plain(401, "unauthorized", &sentence(&error.to_string())),
+            Self::Identity(error) => plain(ErrorCode::Unauthorized, &sentence(&error.to_string())),
             Self::CrossSite => plain(
-                403,
-                "cross_site",
+                ErrorCode::CrossSite,
                 "A sign-in by cookie is taken from pages of this site alone, and changes only as JSON.",
             ),
-            Self::InternalKey => plain(401, "unauthorized", "A valid x-api-key is required."),
-            Self::NoSuchRoute => plain(404, "not_found", "There is nothing at this address."),
-            Self::MethodNotAllowed { allow } => {
-                plain(405, "method_not_allowed", &format!("This address takes {allow}."))
-            }
-            Self::BadRequest(reason) => plain(400, "bad_request", &sentence(reason)),
-            Self::BodyTooLarge => plain(413, "body_too_large", "The request's body is too large."),
-            Self::NoSession => plain(404, "session_not_found", "You have no such aimharder session."),
+            Self::InternalKey => plain(ErrorCode::Unauthorized, "A valid x-api-key is required."),
+            Self::NoSuchRoute => plain(ErrorCode::NotFound, "There is nothing at this address."),
+            Self::MethodNotAllowed { allow } => plain(
+                ErrorCode::MethodNotAllowed,
+                &format!("This address takes {allow}."),
+            ),
+            Self::BadRequest(reason) => plain(ErrorCode::BadRequest, &sentence(reason)),
+            Self::BodyTooLarge => plain(ErrorCode::BodyTooLarge, "The request's body is too large."),
+            Self::BodyTimeout => plain(ErrorCode::BodyTimeout, "The request's body did not come in time."),
+            Self::NoSession => plain(ErrorCode::SessionNotFound, "You have no such aimharder session."),
             Self::SessionExpired => plain(
-                409,
-                "session_expired",
+                ErrorCode::SessionExpired,
                 "The aimharder session is over. Please sign in to aimharder again.",
             ),
             Self::Busy { retry_after } => later(
-                429,
-                "refresh_in_progress",
+                ErrorCode::RefreshInProgress,
                 "A refresh of this session is under way.",
                 *retry_after,
             ),
             Self::TooSoon { retry_after } => later(
-                429,
-                "too_soon",
+                ErrorCode::TooSoon,
                 "This session was tried a moment ago. Please wait.",
                 *retry_after,
             ),
-            Self::Upstream { code, retry_after } => Self::shown_upstream(*code, *retry_after),
-            Self::Superseded => later(
-                503,
-                "superseded",
+            Self::Upstream { code, retry_after } => shown_upstream(*code, *retry_after),
+            Self::Superseded => plain(
+                ErrorCode::Superseded,
                 "A newer sign-in took this refresh's place. Please try again.",
-                SOON,
             ),
             Self::Database(error) | Self::BatchBroken(error, _) => shown_database(*error),
             Self::BatchFailed(_) => plain(
-                502,
-                "batch_failed",
+                ErrorCode::BatchFailed,
                 "No session could be refreshed: aimharder is away or refuses us.",
             ),
-            Self::Spared { retry_after } => later(503, "upstream_spared", SPARED, *retry_after),
-            Self::BatchSpared(_) => later(503, "upstream_spared", SPARED, SOON.saturating_mul(6)),
+            Self::Spared { retry_after } => later(ErrorCode::UpstreamSpared, SPARED, *retry_after),
+            Self::BatchSpared(_) => later(ErrorCode::UpstreamSpared, SPARED, LATER),
             Self::NoneFresh(why, _) => match *why {
                 NoneFresh::Database(error) => shown_database(error),
-                NoneFresh::Failed => later(
-                    502,
-                    "none_fresh",
+                NoneFresh::Failed => plain(
+                    ErrorCode::NoneFresh,
                     "None of these sessions could be made as fresh as that.",
-                    SOON,
                 ),
-                NoneFresh::Spared { retry_after } => later(503, "upstream_spared", SPARED, retry_after),
-                NoneFresh::Busy => later(429, "refresh_in_progress", "Others refresh these sessions.", SOON),
+                NoneFresh::Spared { retry_after } => later(ErrorCode::UpstreamSpared, SPARED, retry_after),
+                NoneFresh::Busy => plain(ErrorCode::RefreshInProgress, "Others refresh these sessions."),
             },
-            Self::NoSuchSession => plain(404, "session_not_found", "There is no such session."),
-            Self::Interrupted => later(
-                503,
-                "interrupted",
+            Self::NoSuchSession => plain(ErrorCode::SessionNotFound, "There is no such session."),
+            Self::Interrupted => plain(
+                ErrorCode::Interrupted,
                 "The work was interrupted. Please try again.",
-                SOON,
             ),
-        }
-    }
-
-    fn shown_upstream(code: OutcomeCode, retry_after: Option<Duration>) -> Shown {
-        let (status, name, error) = match code {
-            OutcomeCode::Throttled => (503, "upstream_throttled", "aimharder asks us to slow down."),
-            OutcomeCode::Refused => (502, "upstream_refused", "aimharder refused the request."),
-            OutcomeCode::UpstreamFault => (502, "upstream_fault", "aimharder has a fault."),
-            OutcomeCode::Unreachable => (502, "upstream_unreachable", "aimharder can't be reached."),
-            OutcomeCode::TimedOut => (504, "upstream_timed_out", "aimharder did not answer in time."),
-            OutcomeCode::Unusable => (
-                409,
-                "session_unusable",
-                "What is stored of this session can't be used. Please sign in again.",
-            ),
-            OutcomeCode::Unrecognised | OutcomeCode::Refreshed | OutcomeCode::Expired => (
-                502,
-                "upstream_unrecognised",
-                "aimharder answered something that we don't understand.",
-            ),
-        };
-        let retry_after = if status == 409 {
-            None
-        } else {
-            Some(retry_after.unwrap_or(SOON.saturating_mul(6)))
-        };
-        Shown {
-            status,
-            code: name,
-            error: error.to_owned(),
-            retry_after,
         }
     }
 }
 
-fn shown_database(error: DatabaseError) -> Shown {
-    let (error_text, retry_after) = match error {
-        DatabaseError::Unavailable(_) | DatabaseError::TimedOut => ("The database is away.", Some(SOON)),
-        DatabaseError::RowRefused => (
-            "The database refuses what is to be written of this session.",
-            None,
+fn shown_upstream(outcome: OutcomeCode, retry_after: Option<Duration>) -> Shown {
+    let (code, error) = match outcome {
+        OutcomeCode::Throttled => (ErrorCode::UpstreamThrottled, "aimharder asks us to slow down."),
+        OutcomeCode::Refused => (ErrorCode::UpstreamRefused, "aimharder refused the request."),
+        OutcomeCode::UpstreamFault => (ErrorCode::UpstreamFault, "aimharder has a fault."),
+        OutcomeCode::Unreachable => (ErrorCode::UpstreamUnreachable, "aimharder can't be reached."),
+        OutcomeCode::TimedOut => (ErrorCode::UpstreamTimedOut, "aimharder did not answer in time."),
+        OutcomeCode::Unusable => (
+            ErrorCode::SessionUnusable,
+            "What is stored of this session can't be used. Please sign in again.",
         ),
-        DatabaseError::Refused(_) | DatabaseError::Unintelligible => ("The database can't be used.", None),
+        OutcomeCode::Unrecognised | OutcomeCode::Refreshed | OutcomeCode::Expired => (
+            ErrorCode::UpstreamUnrecognised,
+            "aimharder answered something that we don't understand.",
+        ),
     };
     Shown {
-        status: 503,
+        code,
+        error: error.to_owned(),
+        retry_after: retry_after.or(Some(LATER)),
+    }
+}
+
+fn shown_database(error: DatabaseError) -> Shown {
+    let text = match error {
+        DatabaseError::Unavailable(_) | DatabaseError::TimedOut => "The database is away.",
+        DatabaseError::RowRefused => "The database refuses what is to be written of this session.",
+        DatabaseError::Refused(_) | DatabaseError::Unintelligible => "The database can't be used.",
+    };
+    Shown {
         code: error.code(),
-        error: error_text.to_owned(),
-        retry_after,
+        error: text.to_owned(),
+        retry_after: None,
     }
 }
 
@@ -327,15 +326,20 @@ pub(crate) fn success(body: &impl Serialize) -> worker::Result<Response> {
     if let Value::Object(fields) = &mut body {
         fields.insert("success".to_owned(), json!(true));
     }
-    json_response(&body, 200)
+    json_response(body.to_string(), 200)
 }
 
-fn json_response(body: &Value, status: u16) -> worker::Result<Response> {
+/// The contract: for everybody, and for some minutes.
+pub(crate) fn contract() -> worker::Result<Response> {
+    let response = json_response(CONTRACT, 200)?;
+    response.headers().set("Cache-Control", "public, max-age=300")?;
+    Ok(response)
+}
+
+fn json_response(body: impl Into<String>, status: u16) -> worker::Result<Response> {
     let headers = Headers::new();
     headers.set("Content-Type", "application/json; charset=utf-8")?;
-    Ok(Response::ok(body.to_string())?
-        .with_headers(headers)
-        .with_status(status))
+    Ok(Response::ok(body)?.with_headers(headers).with_status(status))
 }
 
 /// What every answer says besides: no cache keeps it, no page shows or embeds it, and it is JSON and nothing else.

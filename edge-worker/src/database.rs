@@ -8,6 +8,8 @@ use session_core::{
     batch::{CALLS_TO_END_A_RUN, Claimed, Held, Tally},
     due,
     finish::FinishEntry,
+    problem::ErrorCode,
+    requests::Wanted,
     session::ClaimedRow,
     time::{Timestamp, whole_seconds},
     wire::StoredStatus,
@@ -60,13 +62,13 @@ pub(crate) enum DatabaseError {
 
 impl DatabaseError {
     /// A stable code.
-    pub(crate) const fn code(self) -> &'static str {
+    pub(crate) const fn code(self) -> ErrorCode {
         match self {
-            Self::Unavailable(_) => "database_unavailable",
-            Self::TimedOut => "database_timed_out",
-            Self::Refused(_) => "database_refused",
-            Self::RowRefused => "database_row_refused",
-            Self::Unintelligible => "database_unintelligible",
+            Self::Unavailable(_) => ErrorCode::DatabaseUnavailable,
+            Self::TimedOut => ErrorCode::DatabaseTimedOut,
+            Self::Refused(_) => ErrorCode::DatabaseRefused,
+            Self::RowRefused => ErrorCode::DatabaseRowRefused,
+            Self::Unintelligible => ErrorCode::DatabaseUnintelligible,
         }
     }
 
@@ -560,7 +562,15 @@ pub(crate) struct Names<'a> {
     pub(crate) emails: &'a [String],
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    /// Those that a caller asked for.
+    pub(crate) fn of(wanted: &'a Wanted) -> Self {
+        Self {
+            ids: &wanted.ids,
+            emails: &wanted.emails,
+        }
+    }
+
     fn check<R>(self, entries: &[NamedEntry<R>]) -> Result<(), DatabaseError> {
         let count = self.ids.len().saturating_add(self.emails.len());
         (entries.len() == count)

@@ -7,6 +7,7 @@ use session_core::{
     batch::{Batch, CALLS_TO_END_A_RUN, Limits, Tally},
     due,
     outcome::OutcomeCode,
+    requests::Wanted,
     time::Timestamp,
     wire::{State, StoredStatus},
 };
@@ -18,7 +19,6 @@ use crate::{
     },
     run::{Driver, Told, WIDTH},
     runtime::{Asker, now, sleep},
-    wanted::Wanted,
 };
 
 /// How long a refresh that somebody else has under way, or one that has to wait for upstream, is waited for beyond the
@@ -38,6 +38,7 @@ const CALLS_FOR_A_ROUND: u32 = 16;
 
 /// What came of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Freshness {
     /// It was fresh enough.
@@ -54,6 +55,7 @@ pub(crate) enum Freshness {
     Throttled,
     /// Over: only a sign-in helps.
     Expired,
+    /// There is no such session.
     NotFound,
     /// It will be refreshed in time; at once, where that is a minute and a half away or less.
     Scheduled,
@@ -63,24 +65,34 @@ pub(crate) enum Freshness {
 
 /// How one named session stands.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "NamedSession"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entry {
+    /// The name, where it was an e-mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
+    /// The session, as far as it is known.
+    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     id: Option<String>,
+    /// What came of the name.
     result: Freshness,
+    /// How the session stands.
     state: Option<State>,
     /// Seconds since the last sign of life: a refresh or a sign-in.
     age_seconds: Option<u64>,
     /// What the attempt came to, if one was made.
     outcome: Option<OutcomeCode>,
+    /// The last success.
     last_refresh_date: Option<Timestamp>,
+    /// When the next refresh falls due.
     next_refresh_due: Option<Timestamp>,
+    /// The last attempt's outcome code, where it failed.
     last_error: Option<String>,
 }
 
 /// The answer.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "FreshAnswer"))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Answer {
     /// Whether every session that was named is as fresh as was asked for.
@@ -91,6 +103,7 @@ pub(crate) struct Answer {
     all_scheduled: Option<bool>,
     /// One for each name, ids before e-mails, in their order.
     sessions: Vec<Entry>,
+    /// The server's clock.
     server_time: Timestamp,
 }
 
@@ -154,7 +167,7 @@ pub(crate) async fn schedule(
     fresh_at: Timestamp,
     config: &Config,
 ) -> Result<Answer, DatabaseError> {
-    let (moment, told) = config.wish_fresh(wanted.names(), fresh_at).await?;
+    let (moment, told) = config.wish_fresh(Names::of(wanted), fresh_at).await?;
     let entries = pending(wanted).into_iter().zip(told).map(|(name, told)| {
         let status = told.status.as_ref();
         let looked_after = status.is_some_and(|status| status.auto_refresh_enabled);

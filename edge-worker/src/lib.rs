@@ -18,8 +18,6 @@ mod run;
 
 mod tick;
 
-mod wanted;
-
 mod ensure;
 
 mod keyring;
@@ -31,6 +29,9 @@ mod rate_limit;
 mod answer;
 
 mod routes;
+
+#[cfg(test)]
+mod contract;
 
 use worker::{Context, Env, MessageBatch, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 

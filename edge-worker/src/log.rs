@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use session_core::{finish::Attempt, outcome::Outcome, session::UnusableSessionError};
+use session_core::{finish::Attempt, outcome::Outcome, problem::ErrorCode, session::UnusableSessionError};
 use worker::{console_error, console_log, console_warn};
 
 use crate::{config::ConfigError, database::DatabaseError, run::Report};
@@ -85,7 +85,7 @@ pub(crate) fn no_keys(reason: &str) {
 }
 
 /// A request that could not be served for a reason on our side.
-pub(crate) fn request_failed(request_id: &str, code: &str, reason: &str) {
+pub(crate) fn request_failed(request_id: &str, code: ErrorCode, reason: &str) {
     line_error(
         &json!({ "event": "request_failed", "requestId": request_id, "code": code, "reason": reason }),
     );

@@ -5,13 +5,15 @@ use std::{future::Future, time::Duration};
 use access_token::email::Email;
 use futures_channel::oneshot;
 use futures_util::StreamExt;
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::json;
-use session_core::{outcome::Outcome, wire::State};
+use session_core::{
+    outcome::Outcome,
+    requests::{self, BatchChoice, Body, FreshChoice, NoChoice, SessionChoice, SessionId, When, Whole},
+    wire::{DryRun, Health, State, Up},
+};
 use worker::{Context, Env, Headers, Method, Request, Response};
 
 use crate::{
-    answer::{ApiError, safeguard, success},
+    answer::{self, ApiError, safeguard, success},
     config::{Config, config},
     database::{Fate, FinishResult, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
     ensure,
@@ -20,8 +22,7 @@ use crate::{
     rate_limit::{self, Counted},
     refresh::refresh_one,
     run::run,
-    runtime::{Asker, fresh_id, now, sleep},
-    wanted::{FreshChoice, When},
+    runtime::{Asker, fresh_id, now, sleep, within},
 };
 
 /// Within this time of a success, a further request gets its result.
@@ -47,10 +48,7 @@ const MOST_CALLS_TO_WRITE: u32 = 10;
 /// Due sessions are counted up to this.
 const MOST_COUNTED: u32 = 10_001;
 
-const SESSION_ID: &str = "the field sessionId";
-
-/// Where single sessions are.
-const SESSIONS: &str = "/api/internal/sessions/";
+const SESSION_ID: &str = "the parameter sessionId must be a UUID";
 
 /// Bodies are a few fields.
 const LONGEST_BODY: usize = 16 * 1024;
@@ -58,10 +56,32 @@ const LONGEST_BODY: usize = 16 * 1024;
 /// But for a hundred e-mail addresses, of up to 255 characters each.
 const LONGEST_LIST: usize = 128 * 1024;
 
-/// A path that we serve.
+/// How long a body may be on its way.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// All that we serve, and where. `{id}` stands for a session's.
+pub(crate) const ROUTES: [(&str, Route); 8] = [
+    ("/healthz", Route::Health),
+    ("/openapi.json", Route::Contract),
+    ("/api/auth/refresh", Route::Refresh),
+    ("/api/auth/aimharder", Route::SessionCheck),
+    ("/api/internal/refresh-sessions", Route::RunBatch),
+    ("/api/internal/ensure-fresh", Route::EnsureFresh),
+    (
+        "/api/internal/sessions/{id}/enable",
+        Route::SetEnabled { enabled: true },
+    ),
+    (
+        "/api/internal/sessions/{id}/disable",
+        Route::SetEnabled { enabled: false },
+    ),
+];
+
+/// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Route {
+pub(crate) enum Route {
     Health,
+    Contract,
     Refresh,
     SessionCheck,
     RunBatch,
@@ -71,28 +91,16 @@ enum Route {
 
 impl Route {
     fn of(path: &str) -> Option<Self> {
-        match path {
-            "/healthz" => Some(Self::Health),
-            "/api/auth/refresh" => Some(Self::Refresh),
-            "/api/auth/aimharder" => Some(Self::SessionCheck),
-            "/api/internal/refresh-sessions" => Some(Self::RunBatch),
-            "/api/internal/ensure-fresh" => Some(Self::EnsureFresh),
-            _ => Self::of_session(path),
-        }
+        let here = ROUTES
+            .iter()
+            .find(|(template, _)| *template == path || id_in(template, path).is_some());
+        here.map(|(_, route)| *route)
     }
 
-    fn of_session(path: &str) -> Option<Self> {
-        let (_, action) = session_and_action(path)?;
-        match action {
-            "enable" => Some(Self::SetEnabled { enabled: true }),
-            "disable" => Some(Self::SetEnabled { enabled: false }),
-            _ => None,
-        }
-    }
-
-    const fn allow(self) -> &'static str {
+    /// Its methods, as the header `Allow` names them.
+    pub(crate) const fn allow(self) -> &'static str {
         match self {
-            Self::Health => "GET, HEAD",
+            Self::Health | Self::Contract => "GET, HEAD",
             Self::SessionCheck => "GET, OPTIONS",
             Self::Refresh => "GET, POST, OPTIONS",
             Self::RunBatch | Self::EnsureFresh | Self::SetEnabled { .. } => "POST",
@@ -104,9 +112,11 @@ impl Route {
     }
 }
 
-/// The parts of a path like `/api/internal/sessions/{id}/enable`.
-fn session_and_action(path: &str) -> Option<(&str, &str)> {
-    path.strip_prefix(SESSIONS)?.split_once('/')
+/// The id in a path that is like the template, which has a place for one.
+fn id_in<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    let (before, after) = template.split_once("{id}")?;
+    let id = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!id.contains('/')).then_some(id)
 }
 
 /// Answers every request; fails only if the platform does.
@@ -141,8 +151,12 @@ async fn dispatch(
     let route = route.ok_or(ApiError::NoSuchRoute)?;
     let not_allowed = ApiError::MethodNotAllowed { allow: route.allow() };
     let method = method(request).ok_or(not_allowed)?;
-    if route == Route::Health && matches!(method, Method::Get | Method::Head) {
-        return ok(&json!({ "status": "ok" }));
+    match (route, &method) {
+        (Route::Health, Method::Get | Method::Head) => return ok(&Health { status: Up::Ok }),
+        (Route::Contract, Method::Get | Method::Head) => {
+            return answer::contract().map_err(|_| ApiError::Interrupted);
+        }
+        _ => {}
     }
     let config = config(env)?;
     match (route, method) {
@@ -175,9 +189,9 @@ async fn refresh_now(
     context: &Context,
 ) -> Result<Response, ApiError> {
     let user = signed_in(request, config, env).await?;
-    let body: SessionChoice = read_body(request).await?;
-    let session_id = match body.session_id {
-        Some(id) => Some(parse_id(SESSION_ID, &id).map_err(ApiError::BadRequest)?),
+    let choice: SessionChoice = read_body(request).await?;
+    let session_id = match choice.session_id {
+        Some(id) => Some(id.as_str().to_owned()),
         None => session_in_query(request)?,
     };
     let asker = Asker::of(request);
@@ -297,19 +311,19 @@ async fn run_batch(
 ) -> Result<Response, ApiError> {
     require_internal_key(request, config, env).await?;
     let choice: BatchChoice = read_body(request).await?;
-    let batch_size = choice.batch_size.unwrap_or(config.batch_size);
-    if !(1..=1_000).contains(&batch_size) {
-        return Err(ApiError::BadRequest(
-            "the field batchSize must be a whole number from 1 to 1000".to_owned(),
-        ));
-    }
-    if choice.dry_run {
+    let batch_size = choice.batch_size.map_or(config.batch_size, Whole::number);
+    if choice.dry_run.unwrap_or_default() {
         let outlook = config.outlook(MOST_COUNTED).await?;
-        return ok(&json!({
-            "dryRun": true, "claimed": 0, "remaining": outlook.due, "held": outlook.held,
-            "measuredLifeSeconds": outlook.life_seconds,
-            "recommendedIntervalMinutes": outlook.recommended_interval().map(|interval| interval.as_secs() / 60),
-        }));
+        return ok(&DryRun {
+            dry_run: true,
+            claimed: 0,
+            remaining: outlook.due,
+            held: outlook.held,
+            measured_life_seconds: outlook.life_seconds,
+            recommended_interval_minutes: outlook
+                .recommended_interval()
+                .map(|interval| interval.as_secs() / 60),
+        });
     }
     let asker = Asker::of(request);
     let work = async move { run(config, Trigger::Api, batch_size, config.subrequest_limit, &asker).await };
@@ -333,7 +347,7 @@ async fn ensure_fresh(
 ) -> Result<Response, ApiError> {
     require_internal_key(request, config, env).await?;
     let choice: FreshChoice = read_long_body(request).await?;
-    let wanted = choice.into_wanted().map_err(ApiError::BadRequest)?;
+    let wanted = choice.into_wanted(now())?;
     let max_age = match wanted.when {
         When::At(fresh_at) => return ok(&ensure::schedule(&wanted, fresh_at, config).await?),
         When::Now { max_age } => max_age,
@@ -354,16 +368,16 @@ async fn set_enabled(
 ) -> Result<Response, ApiError> {
     require_internal_key(request, config, env).await?;
     let path = request.path();
-    let (id, _) = session_and_action(&path).ok_or(ApiError::NoSuchRoute)?;
-    let id = parse_id("the session's id", id).map_err(ApiError::BadRequest)?;
+    let id = ROUTES
+        .iter()
+        .find_map(|(template, _)| id_in(template, &path))
+        .ok_or(ApiError::NoSuchRoute)?;
+    let id = SessionId::parse(id)
+        .ok_or_else(|| ApiError::BadRequest("the session's id in the path must be a UUID".to_owned()))?;
     let NoChoice {} = read_body(request).await?;
-    let stored = config.set_enabled(&id, enabled).await?;
+    let stored = config.set_enabled(id.as_str(), enabled).await?;
     let status = stored.status.ok_or(ApiError::NoSuchSession)?;
-    ok(&json!({
-        "id": status.id, "state": status.state, "autoRefreshEnabled": status.auto_refresh_enabled,
-        "lastRefreshDate": status.last_refresh_date, "nextRefreshDue": status.next_refresh_at,
-        "refreshCount": status.refresh_count, "lastError": status.last_error, "serverTime": stored.now,
-    }))
+    ok(&status.into_care_answer(stored.now))
 }
 
 /// Lets in who has a key. Who has none is counted, and has no room for many guesses.
@@ -386,25 +400,6 @@ async fn outlive_the_asker<T: 'static>(
     context.wait_until(async move { drop(sender.send(work.await)) });
     receiver.await.map_err(|_| ApiError::Interrupted)
 }
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct SessionChoice {
-    session_id: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct BatchChoice {
-    batch_size: Option<u32>,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-/// Nothing to choose: a body with fields is somebody's mistake.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoChoice {}
 
 /// The user who asks. Costs no call of the database, whoever it is.
 async fn signed_in(request: &Request, config: &Config, env: &Env) -> Result<Email, ApiError> {
@@ -456,48 +451,44 @@ fn session_in_query(request: &Request) -> Result<Option<String>, ApiError> {
         .query_pairs()
         .find(|(name, _)| name == "sessionId")
         .map(|(_, id)| id.into_owned());
-    id.map(|id| parse_id(SESSION_ID, &id).map_err(ApiError::BadRequest))
-        .transpose()
-}
-
-/// A UUID in its usual form; else what is wrong, in words.
-pub(crate) fn parse_id(what: &str, text: &str) -> Result<String, String> {
-    uuid::Uuid::try_parse(text)
-        .map(|id| id.to_string())
-        .map_err(|_| format!("{what} must be a UUID"))
+    id.map(|id| {
+        SessionId::parse(&id)
+            .map(|id| id.as_str().to_owned())
+            .ok_or(SESSION_ID)
+    })
+    .transpose()
+    .map_err(|wrong| ApiError::BadRequest(wrong.to_owned()))
 }
 
 /// Reads a JSON body of a few known fields; none at all means the defaults.
-async fn read_body<T: DeserializeOwned + Default>(request: &mut Request) -> Result<T, ApiError> {
+async fn read_body<T: Body>(request: &mut Request) -> Result<T, ApiError> {
     read_bounded(request, LONGEST_BODY).await
 }
 
 /// Reads one that may hold a list.
-async fn read_long_body<T: DeserializeOwned + Default>(request: &mut Request) -> Result<T, ApiError> {
+async fn read_long_body<T: Body>(request: &mut Request) -> Result<T, ApiError> {
     read_bounded(request, LONGEST_LIST).await
 }
 
-async fn read_bounded<T: DeserializeOwned + Default>(
-    request: &mut Request,
-    longest: usize,
-) -> Result<T, ApiError> {
+async fn read_bounded<T: Body>(request: &mut Request, longest: usize) -> Result<T, ApiError> {
+    let body = within(BODY_TIMEOUT, read_bytes(request, longest)).await;
+    Ok(requests::parse(&body.map_err(|_| ApiError::BodyTimeout)??)?)
+}
+
+async fn read_bytes(request: &mut Request, longest: usize) -> Result<Vec<u8>, ApiError> {
+    let mut body = Vec::new();
     if request.inner().body().is_none() {
-        return Ok(T::default());
+        return Ok(body);
     }
     let unreadable = |_| ApiError::BadRequest("the body can't be read".to_owned());
     let mut chunks = request.stream().map_err(unreadable)?;
-    let mut body = Vec::new();
     while let Some(chunk) = chunks.next().await {
         body.extend(chunk.map_err(unreadable)?);
         if body.len() > longest {
             return Err(ApiError::BodyTooLarge);
         }
     }
-    if body.is_empty() {
-        return Ok(T::default());
-    }
-    serde_json::from_slice(&body)
-        .map_err(|error| ApiError::BadRequest(format!("the body is not as expected: {error}")))
+    Ok(body)
 }
 
 fn preflight(route: Route) -> Result<Response, ApiError> {

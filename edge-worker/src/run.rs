@@ -38,13 +38,17 @@ pub(crate) struct Report {
 
 /// What a batch answers.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Summary {
+    /// Names the run in the log and in `refresh_runs`.
+    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     pub(crate) run_id: String,
     #[serde(flatten)]
     pub(crate) tally: Tally,
-    /// Sessions due still, counted up to 10,001; `None` where the database did not say.
+    /// Sessions due still, counted up to 10,001; `null` where the database did not say.
     pub(crate) remaining: Option<u32>,
+    /// How long the run took.
     pub(crate) duration_ms: u64,
 }
 

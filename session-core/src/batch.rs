@@ -95,6 +95,7 @@ pub struct Claimed {
 
 /// What holds claims back: upstream is spared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Held {
     /// Upstream asked to be left alone.
@@ -122,6 +123,7 @@ pub enum Written {
 
 /// What a run came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {
     /// Sessions claimed.

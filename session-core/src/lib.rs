@@ -2,7 +2,7 @@
 //!
 //! Pure: no clock, no network, no JavaScript. Time and randomness are arguments; the Worker acts on what is
 //! decided here. Modules stand in the order of the data: a stored session, the request made of it, the body
-//! that answers, what the answer means, when to try next, a whole batch, and the JSON told to others.
+//! that answers, what the answer means, when to try next, a whole batch, what callers ask for, and the JSON told to them.
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "a test may panic"))]
 
@@ -36,4 +36,8 @@ pub mod finish;
 
 pub mod batch;
 
+pub mod requests;
+
 pub mod wire;
+
+pub mod problem;

@@ -53,6 +53,8 @@ pub struct Renewal {
 
 /// An [`Outcome`]'s name: stable, in the database, answers, logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemas", schemars(description = "What an attempt came to."))]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "documented at Outcome")]
 pub enum OutcomeCode {

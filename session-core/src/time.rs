@@ -29,6 +29,8 @@ pub fn whole_seconds(duration: Duration) -> u64 {
 /// since a time without its zone is read differently by every client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemas", schemars(inline, with = "String", extend("format" = "date-time")))]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 

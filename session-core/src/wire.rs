@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{due, outcome::OutcomeCode, time::Timestamp};
+use crate::{batch::Held, due, outcome::OutcomeCode, problem::ErrorCode, time::Timestamp};
 
 /// How a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Kept alive.
@@ -50,6 +51,7 @@ pub struct StoredStatus {
 /// What the owner of a session is advised to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Recommendation {
     /// Nothing.
@@ -63,9 +65,11 @@ pub enum Recommendation {
 /// The answer of `GET /api/auth/refresh`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RefreshStatus {
     /// Which of the user's sessions this is.
+    #[cfg_attr(feature = "schemas", schemars(extend("format" = "uuid")))]
     pub session_id: String,
     /// The last success.
     pub last_refresh_date: Option<Timestamp>,
@@ -92,6 +96,7 @@ pub struct RefreshStatus {
 /// The answer of `GET /api/auth/aimharder`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionCheck {
     /// Whether the session can be used for bookings, as far as is known.
@@ -108,6 +113,7 @@ pub struct SessionCheck {
 /// The answer of `POST /api/auth/refresh`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RefreshAnswer {
     /// The session is fresh: renewed by this call, or moments ago by another.
@@ -128,18 +134,84 @@ pub struct RefreshAnswer {
     pub server_time: Timestamp,
 }
 
+/// The answer of `GET /healthz`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
+pub struct Health {
+    /// Always `ok`: a Worker that does not run tells nothing.
+    pub status: Up,
+}
+
+/// That the Worker runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemas", schemars(inline))]
+#[serde(rename_all = "snake_case")]
+pub enum Up {
+    /// It does.
+    Ok,
+}
+
+/// What a batch answers that was only to tell what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct DryRun {
+    /// Always `true`.
+    #[cfg_attr(feature = "schemas", schemars(extend("const" = true)))]
+    pub dry_run: bool,
+    /// Always 0.
+    pub claimed: u32,
+    /// Sessions due, counted up to 10,001.
+    pub remaining: u32,
+    /// What holds calls back, if anything does.
+    pub held: Option<Held>,
+    /// How long sessions were found to live without a refresh.
+    pub measured_life_seconds: Option<u32>,
+    /// The longest interval that is safe then.
+    pub recommended_interval_minutes: Option<u64>,
+}
+
+/// What taking a session into the batch's care, or out of it, answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CareAnswer {
+    /// The row's primary key.
+    #[cfg_attr(feature = "schemas", schemars(extend("format" = "uuid")))]
+    pub id: String,
+    /// How it stands.
+    pub state: State,
+    /// Whether the batch looks after it.
+    pub auto_refresh_enabled: bool,
+    /// The last success.
+    pub last_refresh_date: Option<Timestamp>,
+    /// When the next one falls due.
+    pub next_refresh_due: Option<Timestamp>,
+    /// Successes so far.
+    pub refresh_count: u32,
+    /// The last attempt's outcome code, where it failed.
+    pub last_error: Option<String>,
+    /// The server's clock.
+    pub server_time: Timestamp,
+}
+
 /// What every failure answers; those of a batch have its summary's fields besides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// Always `false`.
+    #[cfg_attr(feature = "schemas", schemars(extend("const" = false)))]
     pub success: bool,
     /// A sentence for people.
     pub error: String,
     /// Stable, for programs.
-    pub code: String,
+    #[cfg_attr(test, ts(type = "string"))]
+    pub code: ErrorCode,
     /// Names the request in the log.
+    #[cfg_attr(feature = "schemas", schemars(extend("format" = "uuid")))]
     pub request_id: String,
     /// The server's clock.
     pub server_time: Timestamp,
@@ -201,6 +273,20 @@ impl StoredStatus {
             valid_until,
             recommendation,
             status,
+        }
+    }
+
+    /// What an operator is told who took it into the batch's care, or out of it.
+    pub fn into_care_answer(self, now: Timestamp) -> CareAnswer {
+        CareAnswer {
+            id: self.id,
+            state: self.state,
+            auto_refresh_enabled: self.auto_refresh_enabled,
+            last_refresh_date: self.last_refresh_date,
+            next_refresh_due: self.next_refresh_at,
+            refresh_count: self.refresh_count,
+            last_error: self.last_error,
+            server_time: now,
         }
     }
 

@@ -9,7 +9,7 @@ import { run } from "./run.mjs";
 import { isAtLeast, output, realCargo, wantedRust, wasmToolchain } from "./toolchain.mjs";
 
 const ROOT = path.join(import.meta.dirname, "..");
-const TOOLS = path.join(ROOT, ".local", "tools");
+export const TOOLS = path.join(ROOT, ".local", "tools");
 const WORKER_BUILD = "0.8.7";
 
 export const say = (text) => console.log(`[setup] ${text}`);
@@ -143,7 +143,7 @@ async function installWorkerBuild() {
 }
 
 /** Runs a step unless its result `isThere` and was made from the same input, for this kind of machine. */
-async function once(name, input, isThere, step) {
+export async function once(name, input, isThere, step) {
   const stamp = path.join(TOOLS, `${name}.done`);
   const key = `${process.platform}-${process.arch} ${input}`;
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === key && isThere()) return;

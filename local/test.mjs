@@ -6,6 +6,7 @@ import path from "node:path";
 import { build } from "./build.mjs";
 import { chromium } from "./chromium.mjs";
 import { buildExample } from "./example.mjs";
+import { python } from "./python.mjs";
 import { asProgram } from "./setup.mjs";
 import { realCargo } from "./toolchain.mjs";
 
@@ -24,9 +25,10 @@ await asProgram(async () => {
   if (rust) await step("Rust tests", realCargo(), ["test", "--workspace", "--locked", "--quiet"]);
   if (files.length > 0) {
     await build();
-    if (files.some((file) => readFileSync(file, "utf8").includes("startBrowser"))) {
-      await chromium((text) => console.log(`[test] ${text}`));
-    }
+    const say = (text) => console.log(`[test] ${text}`);
+    const use = (text) => files.some((file) => readFileSync(path.join(ROOT, file), "utf8").includes(text));
+    if (use("startBrowser")) await chromium(say);
+    if (use("local/python.mjs")) await python(say);
     await buildExample();
     // One file after the other: each has a database and a workerd of its own, and two cores are soon full.
     // A test that failed half way must not keep the rest waiting for what it started.

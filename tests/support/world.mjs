@@ -9,6 +9,7 @@ import path from "node:path";
 import { startAimharder } from "../../local/aimharder.mjs";
 import { cpuTime, processes, until } from "../../local/processes.mjs";
 import { DEVELOPMENT_ISSUER, signToken, startSupabase } from "../../local/stack.mjs";
+import { assertDocumented } from "./contract.mjs";
 
 const require = createRequire(import.meta.url);
 const ROOT = path.join(import.meta.dirname, "..", "..");
@@ -88,6 +89,7 @@ class Worker {
   }
 
   /** Calls a route; answers `{ status, headers, body, text }`. */
+import { assertDocumented } from "./contract.mjs";
   async call(route, { method = "GET", headers = {}, json, body } = {}) {
     const sent = json === undefined ? body : JSON.stringify(json);
     const type = json === undefined ? {} : { "content-type": "application/json" };
@@ -98,12 +100,14 @@ class Worker {
       redirect: "manual",
     });
     const text = await response.text();
-    return {
+    const answer = {
       status: response.status,
       headers: response.headers,
       text,
       body: text.startsWith("{") ? JSON.parse(text) : undefined,
     };
+    assertDocumented(method, route, answer);
+    return answer;
   }
 
   /** Calls a route; the function that is answered hangs up: by a reset, since workerd takes no notice of less. */

@@ -52,7 +52,7 @@ test("schemathesis finds nothing", async () => {
   world.site.badDay(0.2, FAULTS);
   const stopWaiting = makeDueAgain();
   const options = ["--config-file", path.join(HERE, "schemathesis.toml"), "run", await contract({ closed: true })];
-  options.push("--url", world.worker.url, "--checks", "all", "--max-examples", "60", "--seed", "6");
+  options.push("--url", world.worker.url, "--checks", "all", "--max-examples", "100", "--seed", "6");
   options.push(
     "--generation-database",
     "none",
@@ -70,8 +70,8 @@ test("schemathesis finds nothing", async () => {
     INTERNAL_KEY,
   });
   await stopWaiting();
+  if (process.env.KEEP_REPORT) writeFileSync(process.env.KEEP_REPORT, readFileSync(report));
   assert.equal(code, 0, lines.join("\n"));
-  console.log(lines.slice(-40).join("\n"), readFileSync(report, "utf8").slice(0, 3000));
 });
 
 /** The contract in a file. `closed`: holding answers to what it names, while callers have to expect more. */
@@ -81,6 +81,7 @@ async function contract({ closed = false } = {}) {
   if (closed) {
     body.components.schemas.NamedSession.additionalProperties = false;
     for (const { schema } of answersWithBodies(body)) schema.unevaluatedProperties = false;
+    delete body.paths["/api/auth/refresh"].post.parameters;
     delete body.paths["/openapi.json"].get.responses[200].content;
   }
   writeFileSync(file, JSON.stringify(body));

@@ -154,9 +154,12 @@ fn describe(operation: Operation, schemas: &mut Schemas) -> Value {
     }
     if let Some(schema) = operation.body {
         described["requestBody"] = json!({
-            "description": "None, or an empty one, is as good as `{}`.", "required": false,
+            "required": operation.needs_body,
             "content": { "application/json": { "schema": schema } },
         });
+        if !operation.needs_body {
+            described["requestBody"]["description"] = json!("None, or an empty one, is as good as `{}`.");
+        }
     }
     described
 }

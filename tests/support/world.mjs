@@ -88,8 +88,7 @@ class Worker {
     return { ratelimits: Object.fromEntries(Object.entries(real).map(given)) };
   }
 
-  /** Calls a route; answers `{ status, headers, body, text }`. */
-import { assertDocumented } from "./contract.mjs";
+  /** Calls a route; answers `{ status, headers, body, text }`, which the contract must know. */
   async call(route, { method = "GET", headers = {}, json, body } = {}) {
     const sent = json === undefined ? body : JSON.stringify(json);
     const type = json === undefined ? {} : { "content-type": "application/json" };

@@ -20,6 +20,7 @@ pub(super) struct Operation {
     pub(super) security: Value,
     pub(super) parameters: Vec<Value>,
     pub(super) body: Option<Schema>,
+    pub(super) needs_body: bool,
     pub(super) success: Success,
     /// All that it can fail with.
     pub(super) codes: Vec<ErrorCode>,
@@ -153,6 +154,7 @@ fn plain(tag: &'static str, success: Success) -> Operation {
         security: json!([]),
         parameters: Vec::new(),
         body: None,
+        needs_body: false,
         success,
         codes: Vec::new(),
         detail: None,
@@ -316,6 +318,7 @@ fn ensure_fresh(schemas: &mut Schemas) -> Operation {
         summary: "Have these sessions fresh, now or at a time to come",
         about: "At most 100 sessions in all. There is one entry for each name, ids first, in their order.",
         body: Some(schemas.request::<FreshChoice>()),
+        needs_body: true,
         codes: [&job.codes[..], &own].concat(),
         detail: Some(schemas.answer::<ensure::Answer>()),
         detailed: |code| match code {

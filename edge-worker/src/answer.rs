@@ -16,6 +16,7 @@ use crate::{
     config::ConfigError,
     database::DatabaseError,
     ensure::{self, NoneFresh},
+    idempotency,
     identity::IdentityError,
     run::Summary,
 };
@@ -59,6 +60,14 @@ pub(crate) enum ApiError {
     BatchSpared(Box<Summary>),
     NoneFresh(ensure::NoneFresh, Box<ensure::Answer>),
     NoSuchSession,
+    /// The `Idempotency-Key` was another session's.
+    KeyReused,
+    /// A refresh that ended, at this time of the database's: now, or when an earlier request with its key was answered.
+    Settled {
+        error: Box<ApiError>,
+        at: Timestamp,
+        replayed: bool,
+    },
     BatchBroken(DatabaseError, Box<Summary>),
     Interrupted,
 }
@@ -97,12 +106,14 @@ impl From<ConfigError> for ApiError {
 impl ApiError {
     /// An attempt that did not renew the session.
     pub(crate) fn from_outcome(outcome: &Outcome) -> Self {
-        match outcome.code() {
+        Self::from_code(outcome.code(), outcome.retry_after())
+    }
+
+    /// The same, of an attempt that only its code is known of.
+    pub(crate) const fn from_code(code: OutcomeCode, retry_after: Option<Duration>) -> Self {
+        match code {
             OutcomeCode::Expired => Self::SessionExpired,
-            code => Self::Upstream {
-                code,
-                retry_after: outcome.retry_after(),
-            },
+            code => Self::Upstream { code, retry_after },
         }
     }
 
@@ -140,6 +151,10 @@ impl ApiError {
             summary: Option<&'a Summary>,
             #[serde(flatten)]
             sessions: Option<&'a ensure::Answer>,
+        }
+        if let Self::Settled { error, at, replayed } = self {
+            let response = error.to_response(request_id, *at)?;
+            return mark_replayed(response, *replayed);
         }
         let shown = self.shown();
         let body = Body {
@@ -189,6 +204,12 @@ impl ApiError {
             ..plain(status, code, error)
         };
         match self {
+            Self::Settled { error, .. } => error.shown(),
+            Self::KeyReused => plain(
+                422,
+                "idempotency_key_reused",
+                "This Idempotency-Key was used for another session.",
+            ),
             Self::Misconfigured(error) => plain(503, "misconfigured", &sentence(&error.to_string())),
             Self::Identity(error @ IdentityError::Refused(TokenError::NoEmail)) => {
                 plain(403, "email_missing", &sentence(&error.to_string()))
@@ -328,6 +349,14 @@ pub(crate) fn success(body: &impl Serialize) -> worker::Result<Response> {
         fields.insert("success".to_owned(), json!(true));
     }
     json_response(&body, 200)
+}
+
+/// Says of an answer that an earlier request got it already.
+pub(crate) fn mark_replayed(response: Response, replayed: bool) -> worker::Result<Response> {
+    if replayed {
+        response.headers().set(idempotency::REPLAYED, "true")?;
+    }
+    Ok(response)
 }
 
 fn json_response(body: &Value, status: u16) -> worker::Result<Response> {

@@ -28,6 +28,8 @@ mod identity;
 
 mod rate_limit;
 
+mod idempotency;
+
 mod answer;
 
 mod routes;

@@ -98,7 +98,6 @@ test("after a day a key is a new request's", async () => {
 });
 
 test("each failure is answered again as it was", async () => {
-  await world.neverSpareUpstream();
   for (const [name, options, status, code] of [
     ["forbidden", {}, 502, "upstream_refused"],
     ["throttled_seconds", { seconds: 90 }, 503, "upstream_throttled"],

@@ -51,6 +51,7 @@ drop function if exists public.claim_session(text, uuid, uuid, integer, integer,
 -- p_key: a digest of the request's Idempotency-Key and the user's e-mail. What an earlier request with it was answered,
 -- a day ago at the most and not before the last sign-in, is answered again: `replayed`, with the status and the time of
 -- then. If it was about another of the user's sessions than the one named now, `key_reused`.
+-- One key for two sessions at the same moment is not told: both are refreshed, and the later answer is kept.
 create or replace function public.claim_session(
   p_email text, p_session_id uuid, p_holder uuid, p_lease_seconds integer, p_reuse_seconds integer,
   p_min_seconds integer, p_upstream text, p_policy jsonb, p_key text default null

@@ -11,6 +11,7 @@ import { isAtLeast, output, realCargo, wantedRust, wasmToolchain } from "./toolc
 const ROOT = path.join(import.meta.dirname, "..");
 export const TOOLS = path.join(ROOT, ".local", "tools");
 const WORKER_BUILD = "0.8.7";
+const CARGO_DENY = "0.20.2";
 
 export const say = (text) => console.log(`[setup] ${text}`);
 
@@ -102,42 +103,36 @@ async function buildWasmBindgen() {
 }
 
 async function installWorkerBuild() {
-  const home = path.join(TOOLS, `worker-build-${WORKER_BUILD}`);
-  const binary = path.join(home, "bin", "worker-build");
   const stub = (name) => [
     "--config",
     `patch.crates-io.${name}.path="${path.join(import.meta.dirname, "stubs", name)}"`,
   ];
+  return installTool("worker-build", WORKER_BUILD, [...stub("ureq"), ...stub("binary-install")]);
+}
+
+/** What checks the crates that we build on; only `npm run audit` needs it. Answers its program. */
+export function installCargoDeny() {
+  return installTool("cargo-deny", CARGO_DENY, ["--locked", "--no-default-features"]);
+}
+
+async function installTool(name, version, options) {
+  const home = path.join(TOOLS, `${name}-${version}`);
+  const binary = path.join(home, "bin", name);
   await once(
-    "worker-build",
-    WORKER_BUILD,
+    name,
+    version,
     () => existsSync(binary),
     () =>
       // A debug build: compiling it takes a third of the time, and it does little itself.
-      run(
-        realCargo(),
-        [
-          "install",
-          "worker-build",
-          "--version",
-          WORKER_BUILD,
-          "--debug",
-          "--force",
-          "--root",
-          home,
-          ...stub("ureq"),
-          ...stub("binary-install"),
-        ],
-        {
-          say,
-          what: "build worker-build",
-          environment: {
-            CARGO_TARGET_DIR: path.join(TOOLS, "target"),
-            CARGO_PROFILE_DEV_DEBUG: "0",
-            CARGO_INCREMENTAL: "0",
-          },
+      run(realCargo(), ["install", name, "--version", version, "--debug", "--force", "--root", home, ...options], {
+        say,
+        what: `build ${name}`,
+        environment: {
+          CARGO_TARGET_DIR: path.join(TOOLS, "target"),
+          CARGO_PROFILE_DEV_DEBUG: "0",
+          CARGO_INCREMENTAL: "0",
         },
-      ),
+      }),
   );
   return binary;
 }

@@ -126,6 +126,7 @@ test("only the service role gets in", async () => {
       "refresh_policy",
       "refresh_upstreams",
       "refresh_wishes",
+      "refresh_answers",
     ]) {
       const response = await ask(table, key);
       const seen = await response.json();

@@ -18,6 +18,7 @@ use crate::{
     config::ConfigError,
     database::DatabaseError,
     ensure::{self, NoneFresh},
+    idempotency,
     identity::IdentityError,
     run::Summary,
 };
@@ -62,6 +63,14 @@ pub(crate) enum ApiError {
     BatchSpared(Box<Summary>),
     NoneFresh(ensure::NoneFresh, Box<ensure::Answer>),
     NoSuchSession,
+    /// The `Idempotency-Key` was another session's.
+    KeyReused,
+    /// A refresh that ended, at this time of the database's: now, or when an earlier request with its key was answered.
+    Settled {
+        error: Box<ApiError>,
+        at: Timestamp,
+        replayed: bool,
+    },
     BatchBroken(DatabaseError, Box<Summary>),
     Interrupted,
 }
@@ -119,12 +128,14 @@ impl From<ConfigError> for ApiError {
 impl ApiError {
     /// An attempt that did not renew the session.
     pub(crate) fn from_outcome(outcome: &Outcome) -> Self {
-        match outcome.code() {
+        Self::from_code(outcome.code(), outcome.retry_after())
+    }
+
+    /// The same, of an attempt that only its code is known of.
+    pub(crate) const fn from_code(code: OutcomeCode, retry_after: Option<Duration>) -> Self {
+        match code {
             OutcomeCode::Expired => Self::SessionExpired,
-            code => Self::Upstream {
-                code,
-                retry_after: outcome.retry_after(),
-            },
+            code => Self::Upstream { code, retry_after },
         }
     }
 
@@ -162,6 +173,10 @@ impl ApiError {
             summary: Option<&'a Summary>,
             #[serde(flatten)]
             sessions: Option<&'a ensure::Answer>,
+        }
+        if let Self::Settled { error, at, replayed } = self {
+            let response = error.to_response(request_id, *at)?;
+            return mark_replayed(response, *replayed);
         }
         let shown = self.shown();
         let (status, retry_after) = (shown.code.status(), shown.retry_after());
@@ -211,6 +226,11 @@ impl ApiError {
             ..plain(code, error)
         };
         match self {
+            Self::Settled { error, .. } => error.shown(),
+            Self::KeyReused => plain(
+                ErrorCode::IdempotencyKeyReused,
+                "This Idempotency-Key was used for another session.",
+            ),
             Self::Misconfigured(error) => plain(ErrorCode::Misconfigured, &sentence(&error.to_string())),
             Self::Identity(error @ IdentityError::Refused(TokenError::NoEmail)) => {
                 plain(ErrorCode::EmailMissing, &sentence(&error.to_string()))
@@ -327,6 +347,14 @@ pub(crate) fn success(body: &impl Serialize) -> worker::Result<Response> {
         fields.insert("success".to_owned(), json!(true));
     }
     json_response(body.to_string(), 200)
+}
+
+/// Says of an answer that an earlier request got it already.
+pub(crate) fn mark_replayed(response: Response, replayed: bool) -> worker::Result<Response> {
+    if replayed {
+        response.headers().set(idempotency::REPLAYED, "true")?;
+    }
+    Ok(response)
 }
 
 /// The contract: for everybody, and for some minutes.

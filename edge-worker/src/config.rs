@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) batch_size: u32,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
+    /// How long a user leaves a session alone between two attempts.
+    pub(crate) manual_interval: Duration,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) subrequest_limit: u32,
     pub(crate) sessions_per_run: u32,
@@ -116,6 +118,7 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
     let (shortest, longest) = (minutes(SHORTEST_INTERVAL), minutes(LONGEST_INTERVAL));
     let interval = reader.number("REFRESH_INTERVAL_MINUTES", 20, shortest, longest);
     let timeout = reader.number("REFRESH_TIMEOUT_SECONDS", 10, 1, 20);
+    let manual_interval = reader.number("REFRESH_MANUAL_INTERVAL_SECONDS", 30, 5, 3_600);
     let allowed_origins = reader.origins("ALLOWED_ORIGINS");
     let subrequest_limit = reader.number("SUBREQUEST_LIMIT", 50, 20, 10_000);
     let on_free_plan = subrequest_limit <= FREE_PLAN_SUBREQUESTS;
@@ -146,6 +149,7 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
                 batch_size,
                 interval: Duration::from_secs(u64::from(interval).saturating_mul(60)),
                 timeout: Duration::from_secs(timeout.into()),
+                manual_interval: Duration::from_secs(manual_interval.into()),
                 allowed_origins,
                 subrequest_limit,
                 sessions_per_run,
@@ -350,9 +354,10 @@ mod tests {
             (
                 config.batch_size,
                 config.interval.as_secs(),
-                config.timeout.as_secs()
+                config.timeout.as_secs(),
+                config.manual_interval.as_secs()
             ),
-            (10, 1_200, 10)
+            (10, 1_200, 10, 30)
         );
         assert_eq!(config.refresh_method, RefreshMethod::SetRefresh);
         assert!(config.cron_enabled && config.queue_enabled && config.allowed_origins.is_empty());
@@ -417,6 +422,8 @@ mod tests {
             ("REFRESH_CRON_ENABLED", "maybe"),
             ("REFRESH_BATCH_SIZE", "0"),
             ("REFRESH_TIMEOUT_SECONDS", "1.5"),
+            ("REFRESH_MANUAL_INTERVAL_SECONDS", "4"),
+            ("REFRESH_MANUAL_INTERVAL_SECONDS", "3601"),
             ("ALLOWED_ORIGINS", "*"),
             ("ALLOWED_ORIGINS", "null"),
             ("ALLOWED_ORIGINS", "https://app.example.com/"),

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use access_token::email::Email;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use session_core::{
     batch::{CALLS_TO_END_A_RUN, Claimed, Held, Tally},
     due,
     finish::FinishEntry,
+    outcome::OutcomeCode,
     problem::ErrorCode,
     requests::Wanted,
     session::ClaimedRow,
@@ -18,6 +20,7 @@ use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, wasm
 
 use crate::{
     config::{Config, SupabaseKey},
+    idempotency::KeyDigest,
     runtime::{now, sleep, unit, within},
 };
 
@@ -122,6 +125,23 @@ pub(crate) struct UserClaim {
     pub(crate) status: Option<StoredStatus>,
     pub(crate) session: Option<ClaimedRow>,
     pub(crate) retry_after_seconds: Option<u32>,
+    pub(crate) answer: Option<KeptAnswer>,
+}
+
+/// What an earlier request with the same `Idempotency-Key` was answered, with the claim's status and time.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KeptAnswer {
+    pub(crate) outcome: OutcomeCode,
+    retry_after_seconds: Option<f64>,
+    pub(crate) reused: bool,
+}
+
+impl KeptAnswer {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after_seconds
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -135,6 +155,10 @@ pub(crate) enum UserClaimResult {
     TooSoon,
     /// Upstream is spared.
     Spared,
+    /// An earlier request with the same key was answered.
+    Replayed,
+    /// And was about another session.
+    KeyReused,
 }
 
 #[derive(Debug, Deserialize)]
@@ -380,19 +404,19 @@ impl Config {
         })
     }
 
-    /// Takes a lease on the session of the user with this e-mail, if it may be refreshed now.
+    /// Takes a lease on the session that a user wishes to be refreshed, if it may be now. A success that is younger than
+    /// `reuse` is the answer.
     pub(crate) async fn claim_of_user(
         &self,
-        email: &str,
-        session_id: Option<&str>,
+        wish: &UserWish,
         holder: &Holder,
-        pauses: Pauses,
+        reuse: Duration,
     ) -> Result<UserClaim, DatabaseError> {
         let lease = due::lease(1, 1, self.timeout, LONGEST_WAIT_FOR_A_START);
         let arguments = json!({
-            "p_email": email, "p_session_id": session_id, "p_holder": holder.lease_id,
-            "p_lease_seconds": lease.as_secs(), "p_reuse_seconds": pauses.reuse.as_secs(),
-            "p_min_seconds": pauses.manual.as_secs(), "p_upstream": self.upstream(), "p_policy": self.policy(),
+            "p_email": wish.email.as_str(), "p_session_id": wish.session_id, "p_key": wish.key(), "p_holder": holder.lease_id,
+            "p_lease_seconds": lease.as_secs(), "p_reuse_seconds": reuse.as_secs(),
+            "p_min_seconds": self.manual_interval.as_secs(), "p_upstream": self.upstream(), "p_policy": self.policy(),
         });
         self.call_patiently("claim_session", &arguments, SHORT_PATIENCE)
             .await
@@ -407,12 +431,26 @@ impl Config {
         entries: &[FinishEntry],
         calls: u32,
     ) -> Patient<Finish> {
-        let arguments = json!({
+        self.finish_with_key(holder, entries, calls, None).await
+    }
+
+    /// The same of one entry, whose answer is kept with it for a retry with the same key.
+    pub(crate) async fn finish_with_key(
+        &self,
+        holder: &Holder,
+        entries: &[FinishEntry],
+        calls: u32,
+        key: Option<&str>,
+    ) -> Patient<Finish> {
+        let mut arguments = json!({
             "p_holder": holder.lease_id, "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_results": entries,
             "p_upstream": self.upstream(),
             // A run says so at its end.
             "p_done": holder.run_id.is_none(),
         });
+        if let (Some(key), Value::Object(arguments)) = (key, &mut arguments) {
+            arguments.insert("p_key".to_owned(), json!(key));
+        }
         let mut finish: Patient<Finish> = self
             .call_until(
                 "finish_sessions",
@@ -554,6 +592,24 @@ impl Config {
     }
 }
 
+/// What a user asks for.
+#[derive(Debug)]
+pub(crate) struct UserWish {
+    /// Verified.
+    pub(crate) email: Email,
+    /// Which of their sessions; `None`: the one signed in most recently.
+    pub(crate) session_id: Option<String>,
+    /// Names the request, over its retries.
+    pub(crate) key: Option<KeyDigest>,
+}
+
+impl UserWish {
+    /// The key, as the database knows it.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_ref().map(KeyDigest::as_str)
+    }
+}
+
 /// The sessions that somebody names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Names<'a> {
@@ -590,15 +646,6 @@ struct Patience {
 pub(crate) struct Patient<T> {
     pub(crate) answer: Result<T, DatabaseError>,
     pub(crate) calls: u32,
-}
-
-/// How long a user has to leave a session alone.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pauses {
-    /// Within this time of a success, its result is the answer.
-    pub(crate) reuse: Duration,
-    /// Within this time of an attempt, no further one is made.
-    pub(crate) manual: Duration,
 }
 
 /// Tells a usable answer from the rest by status and body, since a gateway's error page is no JSON of `PostgREST`'s.

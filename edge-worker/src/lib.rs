@@ -26,6 +26,8 @@ mod identity;
 
 mod rate_limit;
 
+mod idempotency;
+
 mod answer;
 
 mod routes;

@@ -6,17 +6,22 @@ use access_token::email::Email;
 use futures_channel::oneshot;
 use futures_util::StreamExt;
 use session_core::{
-    outcome::Outcome,
+    outcome::{Outcome, OutcomeCode},
     requests::{self, BatchChoice, Body, FreshChoice, NoChoice, SessionChoice, SessionId, When, Whole},
-    wire::{DryRun, Health, State, Up},
+    session::ClaimedRow,
+    time::Timestamp,
+    wire::{DryRun, Health, State, StoredStatus, Up},
 };
 use worker::{Context, Env, Headers, Method, Request, Response};
 
 use crate::{
-    answer::{self, ApiError, safeguard, success},
+    answer::{self, ApiError, mark_replayed, safeguard, success},
     config::{Config, config},
-    database::{Fate, FinishResult, Holder, Pauses, Trigger, UserClaim, UserClaimResult},
+    database::{
+        DatabaseError, Fate, FinishResult, Holder, KeptAnswer, Trigger, UserClaim, UserClaimResult, UserWish,
+    },
     ensure,
+    idempotency::{self, KeyDigest},
     identity::{self, Provenance},
     log,
     rate_limit::{self, Counted},
@@ -27,14 +32,6 @@ use crate::{
 
 /// Within this time of a success, a further request gets its result.
 const REUSE: Duration = Duration::from_secs(10);
-
-/// How long a user leaves a session alone between two attempts.
-const MANUAL_PAUSE: Duration = Duration::from_secs(30);
-
-const PAUSES: Pauses = Pauses {
-    reuse: REUSE,
-    manual: MANUAL_PAUSE,
-};
 
 /// The first wait for a refresh that somebody else has under way; it doubles.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
@@ -188,25 +185,36 @@ async fn refresh_now(
     env: &Env,
     context: &Context,
 ) -> Result<Response, ApiError> {
-    let user = signed_in(request, config, env).await?;
+    let email = signed_in(request, config, env).await?;
+    let key = idempotency_key(request, &email)?;
     let choice: SessionChoice = read_body(request).await?;
     let session_id = match choice.session_id {
         Some(id) => Some(id.as_str().to_owned()),
         None => session_in_query(request)?,
     };
+    let wish = UserWish {
+        email,
+        session_id,
+        key,
+    };
     let asker = Asker::of(request);
-    outlive_the_asker(context, async move {
-        refresh_for(&user, session_id, config, &asker).await
-    })
-    .await?
+    outlive_the_asker(context, async move { refresh_for(&wish, config, &asker).await }).await?
 }
 
-async fn refresh_for(
-    user: &Email,
-    session_id: Option<String>,
-    config: &Config,
-    asker: &Asker,
-) -> Result<Response, ApiError> {
+fn idempotency_key(request: &Request, email: &Email) -> Result<Option<KeyDigest>, ApiError> {
+    let wrong = || {
+        let name = idempotency::HEADER;
+        ApiError::BadRequest(format!(
+            "the header {name} must be 1 to 200 visible ASCII characters"
+        ))
+    };
+    let header = request.headers().get(idempotency::HEADER).map_err(|_| wrong())?;
+    header
+        .map(|key| KeyDigest::of(&key, email).ok_or_else(wrong))
+        .transpose()
+}
+
+async fn refresh_for(wish: &UserWish, config: &Config, asker: &Asker) -> Result<Response, ApiError> {
     let holder = Holder {
         run_id: None,
         lease_id: fresh_id(),
@@ -215,9 +223,7 @@ async fn refresh_for(
     let mut wait = FIRST_LOOK;
     let give_up = now().after(config.timeout.saturating_add(BUSY_PAUSE));
     loop {
-        let claim = config
-            .claim_of_user(user.as_str(), session_id.as_deref(), &holder, PAUSES)
-            .await?;
+        let claim = config.claim_of_user(wish, &holder, REUSE).await?;
         let passes = match claim.result {
             // Somebody else is refreshing this session: their result is ours.
             UserClaimResult::Busy => true,
@@ -226,7 +232,7 @@ async fn refresh_for(
             _ => false,
         };
         if !passes || now().after(wait) > give_up {
-            return settle(claim, &holder, config).await;
+            return settle(claim, wish, &holder, config).await;
         }
         sleep(wait).await;
         if asker.has_left() {
@@ -236,45 +242,23 @@ async fn refresh_for(
     }
 }
 
-async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Response, ApiError> {
+async fn settle(
+    claim: UserClaim,
+    wish: &UserWish,
+    holder: &Holder,
+    config: &Config,
+) -> Result<Response, ApiError> {
     let retry_after = Duration::from_secs(claim.retry_after_seconds.unwrap_or(1).into());
     match (claim.result, claim.session, claim.status) {
-        (UserClaimResult::Claimed, Some(row), _) => {
-            if !row.starts_in().is_zero() {
-                sleep(row.starts_in()).await;
-            }
-            let refreshed = refresh_one(&row, config).await;
-            let written = config
-                .finish(
-                    holder,
-                    std::slice::from_ref(&refreshed.entry),
-                    MOST_CALLS_TO_WRITE,
-                )
-                .await
-                .answer?;
-            let server_time = written.now;
-            if let Some(error) = written.results.first().and_then(|told| told.result.error()) {
-                log::unwritten([refreshed.entry.id()], error);
-                return Err(error.into());
-            }
-            match written.results.into_iter().next() {
-                Some(result) if result.result == Fate::Lost => Err(ApiError::Superseded),
-                Some(result) if matches!(refreshed.outcome, Outcome::Refreshed(_)) => {
-                    let status = result.status.ok_or(ApiError::NoSession)?;
-                    ok(&status.to_refresh_answer(false, MANUAL_PAUSE, server_time))
-                }
-                Some(FinishResult {
-                    status: Some(status), ..
-                }) if status.state != State::Expired && refreshed.outcome == Outcome::Expired => {
-                    // The database doesn't believe it: upstream calls every session over.
-                    Err(ApiError::from_outcome(&Outcome::Unrecognised))
-                }
-                _ => Err(ApiError::from_outcome(&refreshed.outcome)),
-            }
-        }
+        (UserClaimResult::Claimed, Some(row), _) => refresh_claimed(&row, wish, holder, config).await,
         (UserClaimResult::Reused, _, Some(status)) => {
-            ok(&status.to_refresh_answer(true, MANUAL_PAUSE, claim.now))
+            ok(&status.to_refresh_answer(true, config.manual_interval, claim.now))
         }
+        (UserClaimResult::Replayed, _, Some(status)) => {
+            let kept = claim.answer.ok_or(DatabaseError::Unintelligible)?;
+            replay(&status, kept, claim.now, config)
+        }
+        (UserClaimResult::KeyReused, ..) => Err(ApiError::KeyReused),
         (UserClaimResult::Expired, ..) => Err(ApiError::SessionExpired),
         (UserClaimResult::Busy, ..) => Err(ApiError::Busy {
             retry_after: BUSY_PAUSE,
@@ -285,13 +269,69 @@ async fn settle(claim: UserClaim, holder: &Holder, config: &Config) -> Result<Re
     }
 }
 
+async fn refresh_claimed(
+    row: &ClaimedRow,
+    wish: &UserWish,
+    holder: &Holder,
+    config: &Config,
+) -> Result<Response, ApiError> {
+    if !row.starts_in().is_zero() {
+        sleep(row.starts_in()).await;
+    }
+    let refreshed = refresh_one(row, config).await;
+    let entries = std::slice::from_ref(&refreshed.entry);
+    let finish = config.finish_with_key(holder, entries, MOST_CALLS_TO_WRITE, wish.key());
+    let written = finish.await.answer?;
+    let failed = |error: ApiError| ApiError::Settled {
+        error: Box::new(error),
+        at: written.now,
+        replayed: false,
+    };
+    if let Some(error) = written.results.first().and_then(|told| told.result.error()) {
+        log::unwritten([refreshed.entry.id()], error);
+        return Err(error.into());
+    }
+    match written.results.into_iter().next() {
+        Some(result) if result.result == Fate::Lost => Err(ApiError::Superseded),
+        Some(result) if matches!(refreshed.outcome, Outcome::Refreshed(_)) => {
+            let status = result.status.ok_or(ApiError::NoSession)?;
+            ok(&status.to_refresh_answer(false, config.manual_interval, written.now))
+        }
+        Some(FinishResult {
+            status: Some(status), ..
+        }) if status.state != State::Expired && refreshed.outcome == Outcome::Expired => {
+            // The database doesn't believe it: upstream calls every session over.
+            Err(failed(ApiError::from_outcome(&Outcome::Unrecognised)))
+        }
+        _ => Err(failed(ApiError::from_outcome(&refreshed.outcome))),
+    }
+}
+
+/// The answer that an earlier request with the same key got, as it was, with the time of then.
+fn replay(
+    status: &StoredStatus,
+    kept: KeptAnswer,
+    at: Timestamp,
+    config: &Config,
+) -> Result<Response, ApiError> {
+    if kept.outcome != OutcomeCode::Refreshed {
+        return Err(ApiError::Settled {
+            error: Box::new(ApiError::from_code(kept.outcome, kept.retry_after())),
+            at,
+            replayed: true,
+        });
+    }
+    let answer = ok(&status.to_refresh_answer(kept.reused, config.manual_interval, at))?;
+    mark_replayed(answer, true).map_err(|_| ApiError::Interrupted)
+}
+
 async fn refresh_status(request: &Request, config: &Config, env: &Env) -> Result<Response, ApiError> {
     let user = signed_in(request, config, env).await?;
     let stored = config
         .status(user.as_str(), session_in_query(request)?.as_deref())
         .await?;
     let status = stored.status.ok_or(ApiError::NoSession)?;
-    ok(&status.to_refresh_status(MANUAL_PAUSE, stored.now))
+    ok(&status.to_refresh_status(config.manual_interval, stored.now))
 }
 
 async fn session_check(request: &Request, config: &Config, env: &Env) -> Result<Response, ApiError> {
@@ -300,7 +340,7 @@ async fn session_check(request: &Request, config: &Config, env: &Env) -> Result<
         .status(user.as_str(), session_in_query(request)?.as_deref())
         .await?;
     let status = stored.status.ok_or(ApiError::NoSession)?;
-    ok(&status.to_session_check(MANUAL_PAUSE, stored.now))
+    ok(&status.to_session_check(config.manual_interval, stored.now))
 }
 
 async fn run_batch(
@@ -495,7 +535,10 @@ fn preflight(route: Route) -> Result<Response, ApiError> {
     let headers = Headers::new();
     let set = || -> worker::Result<Response> {
         headers.set("Access-Control-Allow-Methods", route.allow())?;
-        headers.set("Access-Control-Allow-Headers", "authorization, content-type")?;
+        headers.set(
+            "Access-Control-Allow-Headers",
+            "authorization, content-type, idempotency-key",
+        )?;
         headers.set("Access-Control-Max-Age", "600")?;
         Ok(Response::empty()?.with_status(204).with_headers(headers))
     };
@@ -510,7 +553,10 @@ fn allow_origin(headers: &Headers, origin: Option<&str>, env: &Env) -> worker::R
     };
     if config.allowed_origins.iter().any(|allowed| allowed == origin) {
         headers.set("Access-Control-Allow-Origin", origin)?;
-        headers.set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")?;
+        headers.set(
+            "Access-Control-Expose-Headers",
+            "Retry-After, X-Request-Id, Idempotency-Replayed",
+        )?;
     }
     Ok(())
 }

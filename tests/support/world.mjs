@@ -48,9 +48,11 @@ export const INTERNAL_KEY = "test-internal-key-0123456789";
 
 /** The Worker as wrangler.toml describes it, in workerd. */
 class Worker {
-  constructor(settings, logs, { queue = true, rateLimits = "wide" } = {}) {
+  constructor(settings, logs, { queue = true, rateLimits = "wide", prelude = "" } = {}) {
     this.settings = settings;
     this.logs = logs;
+    // JavaScript that goes before the Worker's.
+    this.prelude = prelude;
     this.rateLimits = rateLimits;
     this.without = queue ? {} : { queueProducers: undefined, queueConsumers: undefined };
   }
@@ -59,7 +61,7 @@ class Worker {
     const { workerOptions: fromToml } = workerOptions(path.join(ROOT, "wrangler.toml"));
     const index = path.join(BUILD, "index.js");
     const modules = [
-      { type: "ESModule", path: index, contents: `${STILL_CLOCK}\n${readFileSync(index, "utf8")}` },
+      { type: "ESModule", path: index, contents: `${STILL_CLOCK}\n${this.prelude}\n${readFileSync(index, "utf8")}` },
       { type: "CompiledWasm", path: path.join(BUILD, "index_bg.wasm") },
     ];
     this.miniflare = new Miniflare(

@@ -113,6 +113,7 @@ impl Database {
         } else if session
             .last_refresh
             .is_some_and(|at| at > moment - claim.reuse_seconds * SECOND)
+            && session.last_error.is_none()
         {
             UserResult::Reused
         } else if let Some(until) = wait_until.filter(|until| *until > moment) {

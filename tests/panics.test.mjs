@@ -181,7 +181,8 @@ test("a panic costs the requests in flight, and no other: a new instance answers
   t.after(() => world.stop());
   const worker = await world.startWorker({}, { prelude: FAULT });
   const [ana, bruno] = [await world.signIn(), await world.signIn({ email: "bruno@example.com" })];
-  const call = (method, email) => worker.call("/api/auth/refresh", { method, headers: as(email) });
+  // Not by worker.call: what the platform answers in the Worker's place is in no contract.
+  const call = (method, email) => fetch(`${worker.url}/api/auth/refresh`, { method, headers: as(email) });
   const release = ana.hold();
   const underWay = call("POST", "ana@example.com");
   await world.until(() => ana.calls.length > 0, "upstream was not asked");

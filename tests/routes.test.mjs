@@ -347,7 +347,7 @@ test("methods and paths", async () => {
 test("bodies are bounded and checked", async () => {
   const wrong = [
     [{ json: { sessionId: "x" } }, /sessionId/],
-    [{ json: { sessionId: 5 } }, /string/],
+    [{ json: { sessionId: 5 } }, /sessionId must be a UUID/],
     [{ json: { session: "x" } }, /session/],
     [{ json: [] }, /.../],
     [{ body: "{" }, /.../],

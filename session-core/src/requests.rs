@@ -42,7 +42,7 @@ pub enum BodyError {
     Unknown {
         /// The field, shortened.
         name: String,
-        /// Which there are, in words.
+        /// Which are known, in words.
         known: String,
     },
     /// Of another type, or out of bounds.
@@ -324,7 +324,7 @@ fn known<T: Body>() -> String {
     if names.is_empty() {
         "nothing can be chosen here".to_owned()
     } else {
-        format!("there are {}", names.join(", "))
+        format!("known are {}", names.join(", "))
     }
 }
 
@@ -530,7 +530,7 @@ mod tests {
             ),
             (
                 json!({ "session": "s3cret" }),
-                "there is no field session: there are sessionId",
+                "there is no field session: known are sessionId",
             ),
         ] {
             assert_eq!(refusal::<SessionChoice>(&body.to_string()), said, "{body}");

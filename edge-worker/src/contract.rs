@@ -132,6 +132,9 @@ fn describe(operation: Operation, schemas: &mut Schemas) -> Value {
     let mut responses = Map::new();
     let success = &operation.success;
     let mut answer = json!({ "description": success.about, "headers": operation.headers() });
+    for (name, header) in success.headers {
+        answer["headers"][name] = refer(header);
+    }
     if let Some(schema) = &success.schema {
         answer["content"] = json!({ "application/json": { "schema": schema } });
     }

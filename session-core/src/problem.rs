@@ -53,7 +53,7 @@ pub enum ErrorCode {
     ///
     /// Send less: 16 KiB at the most, 128 KiB where a list is taken.
     BodyTooLarge,
-    /// Another request was made with the same `Idempotency-Key`.
+    /// A request about another session was made with the same `Idempotency-Key`.
     ///
     /// Use a fresh key for each new request, and the same one only to repeat it.
     IdempotencyKeyReused,

@@ -27,13 +27,15 @@ pub(super) struct Operation {
     /// What some failures hold besides.
     pub(super) detail: Option<Schema>,
     detailed: fn(ErrorCode) -> Detail,
+    /// Headers of every answer, beyond those that all have.
+    also: &'static [(&'static str, &'static str)],
 }
 
 pub(super) struct Success {
     pub(super) status: u16,
     pub(super) about: &'static str,
     pub(super) schema: Option<Value>,
-    headers: &'static [(&'static str, &'static str)],
+    pub(super) headers: &'static [(&'static str, &'static str)],
 }
 
 /// Whether a failure with a code holds more than every failure does.
@@ -51,7 +53,7 @@ impl Operation {
         if self.tag == "users" {
             headers["Access-Control-Allow-Origin"] = refer("AllowOrigin");
         }
-        for (name, header) in self.success.headers {
+        for (name, header) in self.also {
             headers[name] = refer(header);
         }
         headers
@@ -156,6 +158,7 @@ fn plain(tag: &'static str, success: Success) -> Operation {
         codes: Vec::new(),
         detail: None,
         detailed: |_| Detail::Never,
+        also: &[],
     }
 }
 
@@ -237,10 +240,8 @@ fn refresh(schemas: &mut Schemas) -> Operation {
         parameters: vec![key],
         body: Some(schemas.request::<SessionChoice>()),
         codes: [&USER[..], &BODY, &ATTEMPT, &DATABASE, &own].concat(),
-        ..of_user(Success {
-            headers: &[("Idempotency-Replayed", "Replayed")],
-            ..answer
-        })
+        also: &[("Idempotency-Replayed", "Replayed")],
+        ..of_user(answer)
     }
 }
 
@@ -259,7 +260,11 @@ fn preflight(id: &'static str) -> Operation {
                 status: 204,
                 about: "What may be sent; `Access-Control-Allow-Origin` is there if the origin may call.",
                 schema: None,
-                headers: &[],
+                headers: &[
+                    ("Access-Control-Allow-Methods", "AllowMethods"),
+                    ("Access-Control-Allow-Headers", "AllowHeaders"),
+                    ("Access-Control-Max-Age", "MaxAge"),
+                ],
             },
         )
     }

@@ -29,7 +29,10 @@ pub fn holds(data: &[u8]) {
         (!part.is_empty()).then(|| String::from_utf8_lossy(part).into_owned())
     };
     let (location, retry_after, www_authenticate, content_type) = (text(), text(), text(), text());
-    let bytes = repeated(parts.next().unwrap_or_default(), if size > 250 { 128 } else { 0 });
+    let bytes = repeated(
+        parts.next().unwrap_or_default(),
+        if size == u8::MAX { 128 } else { 0 },
+    );
     let head = Head {
         status: STATUSES
             .get(usize::from(status))

@@ -214,7 +214,7 @@ fn template(text: &str) -> String {
     for char in text.chars() {
         match char {
             '`' | '\\' | '$' => written.extend(['\\', char]),
-            '<' | '\r' => written.push_str(&format!("\\u{{{:x}}}", u32::from(char))),
+            '<' | '\r' | '\0' => written.push_str(&format!("\\u{{{:x}}}", u32::from(char))),
             _ => written.push(char),
         }
     }

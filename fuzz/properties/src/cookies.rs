@@ -1,6 +1,6 @@
 //! Stored cookies, and `Set-Cookie` headers merged into them.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::Value;
 use session_core::cookies::{Believe, StoredCookies};
@@ -31,7 +31,7 @@ pub fn holds(data: &[u8]) {
         return;
     };
     can_be_sent(&stored);
-    let headers: Vec<String> = texts.map(|text| text.into_owned()).collect();
+    let headers: Vec<String> = texts.map(Cow::into_owned).collect();
     let believe = if choice % 2 == 0 {
         Believe::All
     } else {

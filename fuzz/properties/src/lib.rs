@@ -7,6 +7,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unreachable,
     clippy::arithmetic_side_effects,
     clippy::missing_panics_doc,
     reason = "a property that doesn't hold must panic"
@@ -14,6 +16,7 @@
 
 pub mod body;
 pub mod cookies;
+pub mod jwt;
 pub mod page;
 pub mod token;
 
@@ -25,10 +28,14 @@ use session_core::time::Timestamp;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
+/// Takes any bytes, and panics if something doesn't hold.
+pub type Holds = fn(&[u8]);
+
 /// The targets, by name.
-pub const TARGETS: [(&str, fn(&[u8])); 4] = [
+pub const TARGETS: [(&str, Holds); 5] = [
     ("body", body::holds),
     ("cookies", cookies::holds),
+    ("jwt", jwt::holds),
     ("page", page::holds),
     ("token", token::holds),
 ];

@@ -131,7 +131,7 @@ fn ends_as_it_must(bytes: &[u8], page: &Page, limits: Limits) {
         PageEnd::TooLarge => assert!(length > limits.page_bytes),
         PageEnd::Stopped => assert!(page.refresh_token.is_some() && page.fingerprint.is_some()),
         PageEnd::Unreadable => {}
-        PageEnd::Broken => assert!(!matches!(page.end, PageEnd::Broken), "it came whole"),
+        PageEnd::Broken => unreachable!("it came whole"),
     }
     assert!(page.may_set_token || page.refresh_token.is_none());
 }
@@ -214,7 +214,7 @@ fn template(text: &str) -> String {
     for char in text.chars() {
         match char {
             '`' | '\\' | '$' => written.extend(['\\', char]),
-            '<' | '\r' | '\0' => written.push_str(&format!("\\u{{{:x}}}", u32::from(char))),
+            '<' | '\r' | '\0' => written.extend(char.escape_unicode()),
             _ => written.push(char),
         }
     }

@@ -1,6 +1,6 @@
 // What the reader of pages and a browser are known to read differently. A reader runs no code: it finds calls that are
-// written out, whatever surrounds them. It takes a token that may be stale over none, since the next refresh tells; and
-// what it finds nothing in is never a proof that a session is over.
+// written out, whatever surrounds them. A token that a browser would not have kept costs no more than a refresh that is
+// refused; and a page in which none is found is tried again, unless it is a login page that came whole.
 
 /** The call that keeps `text`. */
 const keep = (text) => `localStorage.setItem("refreshToken", "${text}")`;
@@ -65,7 +65,7 @@ export const DISAGREEMENTS = [
     [
       (one, two) => script(`function last() { ${keep(one)} } ${keep(two)}; last()`),
       (one, two) => `<script type=module>${keep(one)}</script>${script(keep(two))}`,
-      (one, two) => script(`document.body ?? addEventListener("DOMContentLoaded", () => ${keep(one)}); ${keep(two)}`),
+      (one, two) => script(`addEventListener("DOMContentLoaded", () => ${keep(one)}); ${keep(two)}`),
     ],
   ],
   [

@@ -133,8 +133,8 @@ impl Lexer {
         self.mode = Mode::GivenUp;
     }
 
-    /// The script is over. One that ends within a literal is no JavaScript, or was misread: for a regular expression
-    /// began where a division stood.
+    /// The script is over. One that ends within a literal is no JavaScript, or it was misread: a division was taken for
+    /// the start of a regular expression.
     pub(super) fn end(&mut self) {
         match self.mode {
             Mode::RegExp { .. }

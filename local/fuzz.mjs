@@ -57,7 +57,7 @@ function assertSameVersions() {
 }
 
 async function build() {
-  const folder = await installCargoFuzz();
+  const folder = path.dirname(await installCargoFuzz());
   // Without a sanitizer, which stable Rust doesn't have: there is no unsafe code to watch. Without traced comparisons:
   // they take four fifths of the time, and the dictionaries know what they would find.
   await run(realCargo(), ["fuzz", "build", "--fuzz-dir", FUZZ, "--sanitizer", "none", "--no-trace-compares"], {

@@ -18,6 +18,7 @@ pub mod body;
 pub mod cookies;
 pub mod jwt;
 pub mod page;
+pub mod requests;
 pub mod token;
 
 use arbitrary::Unstructured;
@@ -32,11 +33,12 @@ static MEMORY: PeakAlloc = PeakAlloc;
 pub type Holds = fn(&[u8]);
 
 /// The targets, by name.
-pub const TARGETS: [(&str, Holds); 5] = [
+pub const TARGETS: [(&str, Holds); 6] = [
     ("body", body::holds),
     ("cookies", cookies::holds),
     ("jwt", jwt::holds),
     ("page", page::holds),
+    ("requests", requests::holds),
     ("token", token::holds),
 ];
 

@@ -11,6 +11,7 @@ import { isAtLeast, output, realCargo, wantedRust, wasmToolchain } from "./toolc
 const ROOT = path.join(import.meta.dirname, "..");
 export const TOOLS = path.join(ROOT, ".local", "tools");
 const WORKER_BUILD = "0.8.7";
+const CARGO_FUZZ = "0.13.2";
 const CARGO_DENY = "0.20.2";
 
 export const say = (text) => console.log(`[setup] ${text}`);
@@ -113,6 +114,11 @@ async function installWorkerBuild() {
 /** What checks the crates that we build on; only `npm run audit` needs it. Answers its program. */
 export function installCargoDeny() {
   return installTool("cargo-deny", CARGO_DENY, ["--locked", "--no-default-features"]);
+}
+
+/** What builds the fuzz targets; only `npm run fuzz` needs it. Answers its program. */
+export function installCargoFuzz() {
+  return installTool("cargo-fuzz", CARGO_FUZZ, ["--locked"]);
 }
 
 async function installTool(name, version, options) {

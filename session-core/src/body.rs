@@ -94,18 +94,21 @@ impl BodyReader {
         let Kind::Untold(blanks) = &mut self.kind else {
             return chunk;
         };
-        let start = chunk.iter().position(|byte| !is_blank(*byte));
-        let (skipped, rest) = chunk.split_at(start.unwrap_or(chunk.len()));
+        // Those beyond the bound belong to a page, however the chunks are cut.
+        let room = JSON_BYTES.saturating_add(1).saturating_sub(*blanks);
+        let start = chunk.iter().take(room).position(|byte| !is_blank(*byte));
+        let (skipped, rest) = chunk.split_at(start.unwrap_or(room.min(chunk.len())));
         *blanks = blanks.saturating_add(skipped.len());
         match rest.first() {
-            Some(b'{' | b'[') if *blanks <= JSON_BYTES => {
+            _ if *blanks > JSON_BYTES => self.kind = page(self.content_type.as_deref()),
+            Some(b'{' | b'[') => {
                 self.kind = Kind::Json {
                     text: Vec::new(),
                     too_large: false,
                 };
             }
-            None if *blanks <= JSON_BYTES => {}
-            _ => self.kind = page(self.content_type.as_deref()),
+            None => {}
+            Some(_) => self.kind = page(self.content_type.as_deref()),
         }
         rest
     }
@@ -208,6 +211,15 @@ mod tests {
             assert_eq!(token_in(&read(text.as_bytes().chunks(size), true)), None);
             let text = format!("{far}<script>localStorage.setItem('refreshToken', 'c|d')</script>{far}");
             assert_eq!(token_in(&read(text.as_bytes().chunks(size), true)), Some("c|d"));
+        }
+    }
+
+    #[test]
+    fn of_blanks_beyond_the_bound_the_same_are_read_however_they_are_cut() {
+        let blanks = " ".repeat(2 * JSON_BYTES);
+        let whole = read([blanks.as_bytes()], true);
+        for size in [1, 1000, JSON_BYTES, JSON_BYTES + 1] {
+            assert_eq!(read(blanks.as_bytes().chunks(size), true), whole, "{size}");
         }
     }
 }

@@ -127,6 +127,12 @@ impl Finds {
                 break;
             };
             script.left = left;
+            // A browser's parser puts it in the place of NUL before a script is read.
+            let char = if char == '\0' {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                char
+            };
             let Some((key, value)) = script.lexer.push(char) else {
                 continue;
             };
@@ -143,7 +149,10 @@ impl Finds {
     }
 
     fn end_script(&mut self) {
-        self.script = None;
+        if let Some(mut script) = self.script.take() {
+            script.lexer.end();
+            self.may_set_token |= script.lexer.may_set_token();
+        }
         if self.recent == Recent::Find {
             self.recent = Recent::FindAndEnd;
         }
@@ -167,18 +176,30 @@ fn grammar(element: &Element<'_, '_>) -> Option<Grammar> {
     if element.has_attribute("src") {
         return None;
     }
-    let stated = match (element.get_attribute("type"), element.get_attribute("language")) {
-        (Some(kind), _) => kind,
-        (None, Some(language)) if !language.is_empty() => format!("text/{language}"),
-        (None, _) => String::new(),
+    let kind = match (element.get_attribute("type"), element.get_attribute("language")) {
+        (Some(kind), _) if kind.is_empty() => DEFAULT.to_owned(),
+        (Some(kind), _) => kind.trim_ascii().to_ascii_lowercase(),
+        (None, Some(language)) if !language.is_empty() => format!("text/{language}").to_ascii_lowercase(),
+        (None, _) => DEFAULT.to_owned(),
     };
-    let kind = stated.trim_ascii().to_ascii_lowercase();
     if kind == "module" {
         return Some(Grammar::Module);
     }
-    let classic = stated.is_empty() || JAVASCRIPT.contains(&kind.as_str());
-    (classic && !element.has_attribute("nomodule")).then_some(Grammar::Classic)
+    let classic = JAVASCRIPT.contains(&kind.as_str());
+    let runs = classic && !element.has_attribute("nomodule") && !waits_for_another_event(element);
+    runs.then_some(Grammar::Classic)
 }
+
+/// Old browsers' `<script for=… event=…>`: only the window's `onload` runs, and at once.
+fn waits_for_another_event(element: &Element<'_, '_>) -> bool {
+    let named = |name| Some(element.get_attribute(name)?.trim_ascii().to_ascii_lowercase());
+    let (Some(target), Some(event)) = (named("for"), named("event")) else {
+        return false;
+    };
+    target != "window" || !matches!(event.as_str(), "onload" | "onload()")
+}
+
+const DEFAULT: &str = "text/javascript";
 
 /// Source: <https://mimesniff.spec.whatwg.org/#javascript-mime-type>
 const JAVASCRIPT: [&str; 16] = [

@@ -133,6 +133,34 @@ impl Lexer {
         self.mode = Mode::GivenUp;
     }
 
+    /// The script is over. One that ends within a literal is no JavaScript, or it was misread: a division was taken for
+    /// the start of a regular expression.
+    pub(super) fn end(&mut self) {
+        match self.mode {
+            Mode::RegExp { .. }
+            | Mode::Quoted(_)
+            | Mode::QuotedEscape(..)
+            | Mode::Template { .. }
+            | Mode::TemplateDollar { .. }
+            | Mode::TemplateEscape(..)
+            | Mode::TemplateReturn { .. } => self.give_up(),
+            Mode::Code
+            | Mode::Word
+            | Mode::WordEscape(_)
+            | Mode::Number
+            | Mode::Slash
+            | Mode::LineComment
+            | Mode::BlockComment { .. }
+            | Mode::Question
+            | Mode::QuestionDot
+            | Mode::Equals
+            | Mode::Plus
+            | Mode::Open(_)
+            | Mode::Close { .. }
+            | Mode::GivenUp => {}
+        }
+    }
+
     fn step(&mut self, char: char) -> Used {
         match self.mode {
             Mode::Code => self.code(char),
@@ -296,6 +324,10 @@ impl Lexer {
             }
             Escaped::Nothing => self.go(after),
             Escaped::NothingBefore => self.again(after),
+            // A tagged template may hold what is no escape; its text is none for us then.
+            Escaped::Invalid if matches!(after, Mode::Template { .. }) => {
+                self.again(Mode::Template { plain: false })
+            }
             Escaped::Invalid => self.go(Mode::GivenUp),
         }
     }

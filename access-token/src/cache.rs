@@ -73,16 +73,24 @@ impl KeyCache {
             .known
             .as_ref()
             .filter(|known| now.since(known.since) < OUTLIVES);
-        let found = usable.and_then(|known| known.set.find(id));
         let is_fresh = usable.is_some_and(|known| now.since(known.since) < FRESH);
-        match (found, self.pause(is_fresh, now)) {
-            (Some(key), _) if is_fresh => Lookup::Use(key.clone()),
-            (_, Pause::Over) => Lookup::Fetch,
+        match usable.map(|known| known.set.find(id)) {
+            Some(Some(key)) if is_fresh => Lookup::Use(key.clone()),
             // A set past its freshness is better than none.
-            (Some(key), _) => Lookup::Use(key.clone()),
-            (None, Pause::UnderWay) => Lookup::Wait,
-            (None, Pause::For(_)) if usable.is_some() => Lookup::Unknown,
-            (None, Pause::For(retry_after)) => Lookup::Unavailable { retry_after },
+            Some(Some(key)) => match self.pause(Duration::ZERO, FAILURE_PAUSE, now) {
+                Pause::Over => Lookup::Fetch,
+                Pause::UnderWay | Pause::For(_) => Lookup::Use(key.clone()),
+            },
+            Some(None) => match self.pause(UNKNOWN_PAUSE, UNKNOWN_PAUSE, now) {
+                Pause::Over => Lookup::Fetch,
+                Pause::UnderWay => Lookup::Wait,
+                Pause::For(_) => Lookup::Unknown,
+            },
+            None => match self.pause(Duration::ZERO, FAILURE_PAUSE, now) {
+                Pause::Over => Lookup::Fetch,
+                Pause::UnderWay => Lookup::Wait,
+                Pause::For(retry_after) => Lookup::Unavailable { retry_after },
+            },
         }
     }
 
@@ -107,19 +115,20 @@ impl KeyCache {
         }
     }
 
-    fn pause(&self, is_fresh: bool, now: Timestamp) -> Pause {
+    /// Whether the next fetch has to wait, given the pauses after one that succeeded and one that failed. One that never
+    /// ended has failed.
+    fn pause(&self, after_success: Duration, after_failure: Duration, now: Timestamp) -> Pause {
         let Some(Asked { at, state }) = self.asked else {
             return Pause::Over;
         };
+        let gone = now.since(at);
         let pause = match state {
-            Fetch::UnderWay => FETCH_BOUND,
-            _ if is_fresh => UNKNOWN_PAUSE,
-            Fetch::Failed => FAILURE_PAUSE,
-            Fetch::Succeeded => Duration::ZERO,
+            Fetch::UnderWay if gone < FETCH_BOUND => return Pause::UnderWay,
+            Fetch::UnderWay | Fetch::Failed => after_failure,
+            Fetch::Succeeded => after_success,
         };
-        match pause.saturating_sub(now.since(at)) {
+        match pause.saturating_sub(gone) {
             Duration::ZERO => Pause::Over,
-            _ if state == Fetch::UnderWay => Pause::UnderWay,
             left => Pause::For(left),
         }
     }
@@ -183,10 +192,44 @@ mod tests {
         cache.asking(START);
         check(&cache, "known", 0, "wait");
         check(&cache, "known", 4, "wait");
-        // Whoever fetched was cut off.
-        check(&cache, "known", 5, "fetch");
-        cache.answered(Some(set("known")), after(1));
-        check(&cache, "known", 1, "use");
+        cache.answered(Some(set("known")), after(4));
+        check(&cache, "known", 4, "use");
+    }
+
+    #[test]
+    fn a_fetch_that_never_ends_has_failed() {
+        let mut cache = KeyCache::default();
+        cache.asking(START);
+        check(&cache, "known", 5, "unavailable");
+        check(&cache, "known", 10, "fetch");
+        let mut cache = filled();
+        cache.asking(after(180));
+        check(&cache, "forged", 184, "wait");
+        check(&cache, "forged", 185, "unknown");
+        check(&cache, "forged", 359, "unknown");
+        check(&cache, "forged", 360, "fetch");
+    }
+
+    #[test]
+    fn an_outage_lets_no_flood_through() {
+        let mut cache = filled();
+        let mut fetches = 0;
+        for seconds in 600..10_000 {
+            if matches!(cache.look_up("forged", after(seconds)), Lookup::Fetch) {
+                fetches += 1;
+                cache.asking(after(seconds));
+                cache.answered(None, after(seconds));
+            }
+        }
+        assert_eq!(fetches, 9_400_u32.div_ceil(180));
+    }
+
+    #[test]
+    fn a_set_that_was_emptied_revokes_its_keys() {
+        let mut cache = filled();
+        cache.asking(after(600));
+        cache.answered(Some(KeySet::parse(br#"{"keys":[]}"#).unwrap()), after(600));
+        check(&cache, "known", 601, "unknown");
     }
 
     #[test]

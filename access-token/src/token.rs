@@ -19,7 +19,7 @@ pub enum TokenError {
     #[error("the access token is not valid")]
     Invalid,
     /// Past its time, or before it.
-    #[error("the access token has expired")]
+    #[error("the access token has expired, or is not valid yet")]
     Expired,
     /// The user has no e-mail address, by which sessions are found.
     #[error("the access token names no e-mail address")]

@@ -198,10 +198,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             .text(name)
             .or_else(|| default.map(str::to_owned))
             .or_else(|| self.required(name))?;
-        let safe = |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
         let plain =
             |url: &Url| url.username().is_empty() && url.password().is_none() && url.query().is_none();
-        let url = Url::parse(&text).ok().filter(|url| safe(url) && plain(url));
+        let url = Url::parse(&text).ok().filter(|url| is_safe(url) && plain(url));
         self.checked(
             name,
             "an https address without user name, password or query (http only on this machine)",
@@ -297,17 +296,23 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     fn origins(&mut self, name: &str) -> Vec<String> {
         let text = self.text(name).unwrap_or_default();
         let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
-        let exact =
-            |origin: &str| Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == origin);
+        let exact = |origin: &str| {
+            Url::parse(origin).is_ok_and(|url| is_safe(&url) && url.origin().ascii_serialization() == origin)
+        };
         let origins: Vec<String> = origins.map(str::to_owned).collect();
         let value = origins.iter().all(|origin| exact(origin)).then_some(origins);
         self.checked(
             name,
-            "a list of origins like https://app.example.com, separated by commas",
+            "a list of origins like https://app.example.com, separated by commas (http only on this machine)",
             value,
         )
         .unwrap_or_default()
     }
+}
+
+/// Nobody on the way reads along.
+fn is_safe(url: &Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -426,6 +431,11 @@ mod tests {
             ("REFRESH_MANUAL_INTERVAL_SECONDS", "3601"),
             ("ALLOWED_ORIGINS", "*"),
             ("ALLOWED_ORIGINS", "null"),
+            ("ALLOWED_ORIGINS", "http://app.example.com"),
+            (
+                "ALLOWED_ORIGINS",
+                "https://app.example.com, ftp://app.example.com",
+            ),
             ("ALLOWED_ORIGINS", "https://app.example.com/"),
             ("SUBREQUEST_LIMIT", "5"),
             ("UPSTREAM_MAX_IN_FLIGHT", "0"),

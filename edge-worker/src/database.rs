@@ -413,11 +413,12 @@ impl Config {
         reuse: Duration,
     ) -> Result<UserClaim, DatabaseError> {
         let lease = due::lease(1, 1, self.timeout, LONGEST_WAIT_FOR_A_START);
-        let arguments = json!({
-            "p_email": wish.email.as_str(), "p_session_id": wish.session_id, "p_key": wish.key(), "p_holder": holder.lease_id,
+        let mut arguments = json!({
+            "p_email": wish.email.as_str(), "p_session_id": wish.session_id, "p_holder": holder.lease_id,
             "p_lease_seconds": lease.as_secs(), "p_reuse_seconds": reuse.as_secs(),
             "p_min_seconds": self.manual_interval.as_secs(), "p_upstream": self.upstream(), "p_policy": self.policy(),
         });
+        with_key(&mut arguments, wish.key());
         self.call_patiently("claim_session", &arguments, SHORT_PATIENCE)
             .await
             .answer
@@ -448,9 +449,7 @@ impl Config {
             // A run says so at its end.
             "p_done": holder.run_id.is_none(),
         });
-        if let (Some(key), Value::Object(arguments)) = (key, &mut arguments) {
-            arguments.insert("p_key".to_owned(), json!(key));
-        }
+        with_key(&mut arguments, key);
         let mut finish: Patient<Finish> = self
             .call_until(
                 "finish_sessions",
@@ -589,6 +588,13 @@ impl Config {
             .with_body(Some(JsValue::from(arguments.to_string())));
         let base = self.supabase_url.as_str().trim_end_matches('/');
         Request::new_with_init(&format!("{base}/rest/v1/rpc/{function}"), &init)
+    }
+}
+
+/// Adds a key, if there is one: functions of before that know of none go on serving requests without.
+fn with_key(arguments: &mut Value, key: Option<&str>) {
+    if let (Some(key), Value::Object(arguments)) = (key, arguments) {
+        arguments.insert("p_key".to_owned(), json!(key));
     }
 }
 

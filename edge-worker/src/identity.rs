@@ -9,6 +9,7 @@ use access_token::{
 use session_core::secret::Secret;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
+use worker::Context;
 
 use crate::{
     config::Config,
@@ -67,23 +68,28 @@ impl Provenance<'_> {
     }
 }
 
-/// The token in a `Cookie` header.
+/// The token in a `Cookie` header. Of two nobody can tell which is the app's: a page of a sibling domain can plant one.
 pub(crate) fn token_in_cookie(header: &str) -> Option<&str> {
-    let mut pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .find(|(name, _)| *name == COOKIE)
-        .map(|(_, token)| token)
-        .filter(|token| !token.is_empty())
+    let pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let mut tokens = pairs.filter(|(name, _)| *name == COOKIE).map(|(_, token)| token);
+    let token = tokens.next().filter(|token| !token.is_empty())?;
+    tokens.next().is_none().then_some(token)
 }
 
 /// Checks a user's token; answers whose it is.
-pub(crate) async fn user(token: Option<&str>, config: &Config) -> Result<Email, IdentityError> {
+pub(crate) async fn user(
+    token: Option<&str>,
+    config: &'static Config,
+    context: &Context,
+) -> Result<Email, IdentityError> {
     let token = token.ok_or(IdentityError::Missing)?;
     let (token, wanted) = Unverified::read(token)?;
-    let key = keyring::key(wanted, config).await.map_err(|none| match none {
-        NoKey::Unknown => TokenError::Invalid.into(),
-        NoKey::Unavailable { retry_after } => IdentityError::KeysUnavailable { retry_after },
-    })?;
+    let key = keyring::key(wanted, config, context)
+        .await
+        .map_err(|none| match none {
+            NoKey::Unknown => TokenError::Invalid.into(),
+            NoKey::Unavailable { retry_after } => IdentityError::KeysUnavailable { retry_after },
+        })?;
     let rules = Rules {
         issuer: &config.jwt_issuer,
         audience: AUDIENCE,
@@ -165,6 +171,7 @@ mod tests {
             ("x=1; keepalive_token=a=b ;y=2", Some("a=b")),
             ("xkeepalive_token=a", None),
             ("keepalive_token=", None),
+            ("keepalive_token=a; keepalive_token=b", None),
             ("", None),
         ] {
             assert_eq!(token_in_cookie(header), token, "{header}");

@@ -13,12 +13,14 @@ use access_token::{
 };
 use futures_util::StreamExt;
 use url::Url;
-use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
+use worker::{
+    AbortController, Context, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response,
+};
 
 use crate::{
     config::Config,
     log,
-    runtime::{now, sleep, within},
+    runtime::{now, outlive_the_asker, sleep, within},
 };
 
 /// Far above a set of one to three keys.
@@ -44,7 +46,7 @@ fn with_cache<T>(work: impl FnOnce(&mut KeyCache) -> T) -> T {
 }
 
 /// The key that a token asks for.
-pub(crate) async fn key(wanted: WantedKey, config: &Config) -> Result<Key, NoKey> {
+pub(crate) async fn key(wanted: WantedKey, config: &'static Config, context: &Context) -> Result<Key, NoKey> {
     match wanted {
         WantedKey::Secret => config
             .jwt_secret
@@ -53,19 +55,20 @@ pub(crate) async fn key(wanted: WantedKey, config: &Config) -> Result<Key, NoKey
             .ok_or(NoKey::Unknown),
         WantedKey::Listed(id) => {
             let source = config.jwks_url.as_ref().ok_or(NoKey::Unknown)?;
-            listed(&id, source).await
+            listed(&id, source, context).await
         }
     }
 }
 
-async fn listed(id: &str, source: &Url) -> Result<Key, NoKey> {
+async fn listed(id: &str, source: &'static Url, context: &Context) -> Result<Key, NoKey> {
     let give_up = now().after(FETCH_BOUND);
     loop {
-        match with_cache(|cache| cache.look_up(id, now())) {
+        match look_up(id) {
             Lookup::Use(key) => return Ok(key),
             Lookup::Unknown => return Err(NoKey::Unknown),
             Lookup::Unavailable { retry_after } => return Err(NoKey::Unavailable { retry_after }),
-            Lookup::Fetch => fetch(source).await,
+            // Others wait for it, whatever becomes of this request.
+            Lookup::Fetch => _ = outlive_the_asker(context, fetch(source)).await,
             Lookup::Wait if now() > give_up => {
                 return Err(NoKey::Unavailable {
                     retry_after: FETCH_BOUND,
@@ -76,9 +79,19 @@ async fn listed(id: &str, source: &Url) -> Result<Key, NoKey> {
     }
 }
 
+/// Looks, and has nobody else fetch who looks after.
+fn look_up(id: &str) -> Lookup {
+    with_cache(|cache| {
+        let lookup = cache.look_up(id, now());
+        if matches!(lookup, Lookup::Fetch) {
+            cache.asking(now());
+        }
+        lookup
+    })
+}
+
 /// Asks the source once, and notes what came of it.
 async fn fetch(source: &Url) {
-    with_cache(|cache| cache.asking(now()));
     let controller = AbortController::default();
     let signal = controller.signal();
     let exchange = async {
@@ -117,5 +130,5 @@ async fn read(mut response: Response) -> Result<KeySet, &'static str> {
             return Err("too_large");
         }
     }
-    KeySet::parse(&body).map_err(|_| "no_usable_key")
+    KeySet::parse(&body).map_err(|_| "malformed")
 }

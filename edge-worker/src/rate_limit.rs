@@ -16,14 +16,14 @@ use crate::{answer::ApiError, runtime::now};
 /// The bindings' period in wrangler.toml.
 const PERIOD: Duration = Duration::from_mins(1);
 
-/// Askers that the fallback tells apart; the rest count as one.
+/// Askers of a kind that the fallback tells apart; the rest count as one.
 const MOST_COUNTED: usize = 10_000;
 const OTHERS: &str = "others";
 
 /// Who is counted. The numbers are those of wrangler.toml.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Counted {
-    /// An address that asks as a user, or with a wrong key. Many users can share one, behind a router or a server.
+    /// An address whose requests are refused, for their token or their key.
     Address,
     /// A verified user.
     User,
@@ -98,7 +98,7 @@ fn left_of_period(now: Timestamp) -> Duration {
 #[derive(Debug, Default)]
 struct Counts {
     period: i64,
-    counts: HashMap<(Counted, String), u32>,
+    counts: HashMap<Counted, HashMap<String, u32>>,
 }
 
 impl Counts {
@@ -108,14 +108,10 @@ impl Counts {
             self.period = period;
             self.counts.clear();
         }
-        let own = (counted, who.to_owned());
-        let has_room = self.counts.len() < MOST_COUNTED || self.counts.contains_key(&own);
-        let key = if has_room {
-            own
-        } else {
-            (counted, OTHERS.to_owned())
-        };
-        let count = self.counts.entry(key).or_default();
+        let counts = self.counts.entry(counted).or_default();
+        let has_room = counts.len() < MOST_COUNTED || counts.contains_key(who);
+        let key = if has_room { who } else { OTHERS };
+        let count = counts.entry(key.to_owned()).or_default();
         *count = count.saturating_add(1);
         *count <= counted.limit()
     }
@@ -152,7 +148,11 @@ mod tests {
         for index in 0..MOST_COUNTED * 2 {
             counts.count(Counted::User, &index.to_string(), NOON);
         }
-        assert!(counts.counts.len() <= MOST_COUNTED + 1);
+        assert!(counts.counts[&Counted::User].len() <= MOST_COUNTED + 1);
+        assert!(
+            counts.count(Counted::Address, "203.0.113.1", NOON),
+            "nor does it cost others"
+        );
         assert_eq!(allowed(&mut counts, "ana", 1, NOON), 0);
         assert_eq!(allowed(&mut counts, "newcomer", 1, NOON), 0);
     }

@@ -1,9 +1,8 @@
 //! From a request to an answer.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use access_token::email::Email;
-use futures_channel::oneshot;
 use futures_util::StreamExt;
 use session_core::{
     outcome::{Outcome, OutcomeCode},
@@ -27,7 +26,7 @@ use crate::{
     rate_limit::{self, Counted},
     refresh::refresh_one,
     run::run,
-    runtime::{Asker, fresh_id, now, sleep, within},
+    runtime::{Asker, fresh_id, now, outlive_the_asker, sleep, within},
 };
 
 /// Within this time of a success, a further request gets its result.
@@ -158,8 +157,8 @@ async fn dispatch(
     let config = config(env)?;
     match (route, method) {
         (Route::Refresh, Method::Post) => refresh_now(request, config, env, context).await,
-        (Route::Refresh, Method::Get) => refresh_status(request, config, env).await,
-        (Route::SessionCheck, Method::Get) => session_check(request, config, env).await,
+        (Route::Refresh, Method::Get) => refresh_status(request, config, env, context).await,
+        (Route::SessionCheck, Method::Get) => session_check(request, config, env, context).await,
         (Route::RunBatch, Method::Post) => run_batch(request, config, env, context).await,
         (Route::EnsureFresh, Method::Post) => ensure_fresh(request, config, env, context).await,
         (Route::SetEnabled { enabled }, Method::Post) => set_enabled(request, config, env, enabled).await,
@@ -185,20 +184,24 @@ async fn refresh_now(
     env: &Env,
     context: &Context,
 ) -> Result<Response, ApiError> {
-    let email = signed_in(request, config, env).await?;
+    let email = signed_in(request, config, env, context).await?;
     let key = idempotency_key(request, &email)?;
     let choice: SessionChoice = read_body(request).await?;
-    let session_id = match choice.session_id {
-        Some(id) => Some(id.as_str().to_owned()),
-        None => session_in_query(request)?,
-    };
+    let in_query = session_in_query(request)?;
+    let in_body = choice.session_id.map(|id| id.as_str().to_owned());
+    if in_query.is_some() && in_body.is_some() && in_query != in_body {
+        return Err(ApiError::BadRequest(
+            "the query and the body name two sessions".to_owned(),
+        ));
+    }
+    let session_id = in_body.or(in_query);
     let wish = UserWish {
         email,
         session_id,
         key,
     };
     let asker = Asker::of(request);
-    outlive_the_asker(context, async move { refresh_for(&wish, config, &asker).await }).await?
+    cut_off(outlive_the_asker(context, async move { refresh_for(&wish, config, &asker).await }).await)?
 }
 
 fn idempotency_key(request: &Request, email: &Email) -> Result<Option<KeyDigest>, ApiError> {
@@ -325,8 +328,13 @@ fn replay(
     mark_replayed(answer, true).map_err(|_| ApiError::Interrupted)
 }
 
-async fn refresh_status(request: &Request, config: &Config, env: &Env) -> Result<Response, ApiError> {
-    let user = signed_in(request, config, env).await?;
+async fn refresh_status(
+    request: &Request,
+    config: &'static Config,
+    env: &Env,
+    context: &Context,
+) -> Result<Response, ApiError> {
+    let user = signed_in(request, config, env, context).await?;
     let stored = config
         .status(user.as_str(), session_in_query(request)?.as_deref())
         .await?;
@@ -334,8 +342,13 @@ async fn refresh_status(request: &Request, config: &Config, env: &Env) -> Result
     ok(&status.to_refresh_status(config.manual_interval, stored.now))
 }
 
-async fn session_check(request: &Request, config: &Config, env: &Env) -> Result<Response, ApiError> {
-    let user = signed_in(request, config, env).await?;
+async fn session_check(
+    request: &Request,
+    config: &'static Config,
+    env: &Env,
+    context: &Context,
+) -> Result<Response, ApiError> {
+    let user = signed_in(request, config, env, context).await?;
     let stored = config
         .status(user.as_str(), session_in_query(request)?.as_deref())
         .await?;
@@ -367,7 +380,7 @@ async fn run_batch(
     }
     let asker = Asker::of(request);
     let work = async move { run(config, Trigger::Api, batch_size, config.subrequest_limit, &asker).await };
-    let report = outlive_the_asker(context, work).await?;
+    let report = cut_off(outlive_the_asker(context, work).await)?;
     let summary = Box::new(report.summary);
     match report.error {
         Some(error) => Err(ApiError::BatchBroken(error, summary)),
@@ -394,7 +407,7 @@ async fn ensure_fresh(
     };
     let asker = Asker::of(request);
     let work = async move { ensure::ensure_fresh(&wanted, max_age, config, &asker).await };
-    match outlive_the_asker(context, work).await?? {
+    match cut_off(outlive_the_asker(context, work).await)?? {
         (answer, Some(why)) => Err(ApiError::NoneFresh(why, Box::new(answer))),
         (answer, None) => ok(&answer),
     }
@@ -420,7 +433,7 @@ async fn set_enabled(
     ok(&status.into_care_answer(stored.now))
 }
 
-/// Lets in who has a key. Who has none is counted, and has no room for many guesses.
+/// Lets in who has a key, always. Who has none is counted: a guess that is right gets in, but a flood of them is told off.
 async fn require_internal_key(request: &Request, config: &Config, env: &Env) -> Result<(), ApiError> {
     let key = request.headers().get("x-api-key").ok().flatten();
     if identity::is_internal(key.as_deref(), &config.internal_api_keys) {
@@ -430,20 +443,27 @@ async fn require_internal_key(request: &Request, config: &Config, env: &Env) -> 
     Err(ApiError::InternalKey)
 }
 
-/// Finishes `work` even if the asker hangs up, as upstream may have handed out a token by then. The platform gives it
-/// half a minute from there.
-async fn outlive_the_asker<T: 'static>(
+/// The user who asks. Costs no call of the database, whoever it is. An address is counted for whom it is refused only:
+/// users share addresses with others, and are counted for themselves.
+async fn signed_in(
+    request: &Request,
+    config: &'static Config,
+    env: &Env,
     context: &Context,
-    work: impl Future<Output = T> + 'static,
-) -> Result<T, ApiError> {
-    let (sender, receiver) = oneshot::channel();
-    context.wait_until(async move { drop(sender.send(work.await)) });
-    receiver.await.map_err(|_| ApiError::Interrupted)
+) -> Result<Email, ApiError> {
+    match identify(request, config, context).await {
+        Ok(user) => {
+            rate_limit::count(Counted::User, user.as_str(), env).await?;
+            Ok(user)
+        }
+        Err(error) => {
+            rate_limit::count(Counted::Address, &rate_limit::address(request), env).await?;
+            Err(error)
+        }
+    }
 }
 
-/// The user who asks. Costs no call of the database, whoever it is.
-async fn signed_in(request: &Request, config: &Config, env: &Env) -> Result<Email, ApiError> {
-    rate_limit::count(Counted::Address, &rate_limit::address(request), env).await?;
+async fn identify(request: &Request, config: &'static Config, context: &Context) -> Result<Email, ApiError> {
     let header = |name| request.headers().get(name).ok().flatten();
     let (authorization, cookies) = (header("Authorization"), header("Cookie"));
     let token = match &authorization {
@@ -453,9 +473,12 @@ async fn signed_in(request: &Request, config: &Config, env: &Env) -> Result<Emai
     if authorization.is_none() && token.is_some() && !may_use_cookie(request, config, header) {
         return Err(ApiError::CrossSite);
     }
-    let user = identity::user(token, config).await?;
-    rate_limit::count(Counted::User, user.as_str(), env).await?;
-    Ok(user)
+    Ok(identity::user(token, config, context).await?)
+}
+
+/// What a request comes to whose work the platform ended.
+fn cut_off<T>(ended: Option<T>) -> Result<T, ApiError> {
+    ended.ok_or(ApiError::Interrupted)
 }
 
 /// A browser sends cookies for other sites' pages, too: what changes something must be of a kind that those can't send.
@@ -485,19 +508,18 @@ fn is_json(content_type: &str) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
+/// The query holds `sessionId`, once, or nothing: a misspelt one would mean another session.
 fn session_in_query(request: &Request) -> Result<Option<String>, ApiError> {
     let url = request.url().map_err(|_| ApiError::NoSuchRoute)?;
-    let id = url
-        .query_pairs()
-        .find(|(name, _)| name == "sessionId")
-        .map(|(_, id)| id.into_owned());
-    id.map(|id| {
-        SessionId::parse(&id)
-            .map(|id| id.as_str().to_owned())
-            .ok_or(SESSION_ID)
-    })
-    .transpose()
-    .map_err(|wrong| ApiError::BadRequest(wrong.to_owned()))
+    let mut pairs = url.query_pairs();
+    let wrong = |text: &str| ApiError::BadRequest(text.to_owned());
+    match (pairs.next(), pairs.next()) {
+        (None, _) => Ok(None),
+        (Some((name, id)), None) if name == "sessionId" => SessionId::parse(&id)
+            .map(|id| Some(id.as_str().to_owned()))
+            .ok_or_else(|| wrong(SESSION_ID)),
+        _ => Err(wrong("the query may hold sessionId, once, and nothing else")),
+    }
 }
 
 /// Reads a JSON body of a few known fields; none at all means the defaults.

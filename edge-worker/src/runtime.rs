@@ -2,9 +2,10 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
+use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use session_core::time::Timestamp;
-use worker::{Delay, Request, js_sys, web_sys::AbortSignal};
+use worker::{Context, Delay, Request, js_sys, web_sys::AbortSignal};
 
 /// The time, as of the last input or output: the platform's clock stands still in between.
 #[expect(clippy::disallowed_methods, reason = "the one lawful reading of the clock")]
@@ -47,6 +48,17 @@ impl Asker {
 /// Waits.
 pub(crate) async fn sleep(duration: Duration) {
     Delay::from(duration).await;
+}
+
+/// Finishes `work` even if the asker hangs up: upstream may have handed out a token by then, and others may wait for the
+/// same. The platform gives it half a minute from there. `None` if it was cut off.
+pub(crate) async fn outlive_the_asker<T: 'static>(
+    context: &Context,
+    work: impl Future<Output = T> + 'static,
+) -> Option<T> {
+    let (sender, receiver) = oneshot::channel();
+    context.wait_until(async move { drop(sender.send(work.await)) });
+    receiver.await.ok()
 }
 
 /// The time bound ran out.

@@ -1,7 +1,7 @@
 -- A retry of a user's refresh gets the answer that was lost on its way; and a success of moments ago no longer answers for
 -- a session that failed since. Safe to run twice and on a table with rows; a Worker of before goes on working.
 
--- What came of refreshes that carried an Idempotency-Key, for a day.
+-- What came of refreshes that carried an Idempotency-Key: good for a day, and dropped as others come.
 create table if not exists public.refresh_answers (
   -- Of the key and its user's verified e-mail (idempotency.rs): the key itself is not kept, and another user's is another.
   key_digest text primary key,
@@ -90,7 +90,11 @@ begin
     join public.auth_sessions meant on meant.id = kept.session_id and meant.user_email = p_email
     where kept.key_digest = p_key
       and kept.answered_at > moment - interval '24 hours'
-      and kept.answered_at >= coalesce(meant.signed_in_at, '-infinity');
+      and kept.answered_at >= coalesce(meant.signed_in_at, '-infinity')
+      -- A failure that passes is answered again until the time when it said to come back, or half a minute, as the Worker
+      -- says where nothing better is known.
+      and (kept.outcome in ('refreshed', 'expired', 'unusable')
+        or kept.answered_at + public.seconds(coalesce(kept.retry_after_seconds, 30)) > moment);
     if before.session_id = session.id then
       return jsonb_build_object(
         'result', 'replayed',

@@ -22,7 +22,7 @@ before(async () => {
 });
 beforeEach(async () => {
   await world.reset();
-  Object.assign(source, { fault: undefined });
+  Object.assign(source, { fault: undefined, delay: 0 });
 });
 afterEach(() => world.check());
 after(async () => {
@@ -226,7 +226,7 @@ test("signatures that are nearly right, and shapes that are no token", async () 
   await refuseAll({
     "a flipped signature": `${head}.${body}.${flip(signature)}`,
     "a flipped claim": `${head}.${flip(body)}.${signature}`,
-    "a flipped RSA signature": flip(rsa.split(".").pop()).padStart(10) && rsa.replace(/[^.]+$/, flip),
+    "a flipped RSA signature": rsa.replace(/[^.]+$/, flip),
     "no signature": `${head}.${body}.`,
     "no third part": `${head}.${body}`,
     "zeros (CVE-2022-21449)": `${head}.${body}.${encode("\0".repeat(64))}`,
@@ -277,7 +277,6 @@ test("an outage of the source signs nobody out: what is known goes on, what isn'
   const faults = [
     { status: 500 },
     { status: 200, body: "<html>Checking your browser</html>" },
-    { status: 200, body: '{"keys":[]}' },
     { status: 200, body: " ".repeat(100_000) },
     { status: 302, location: source.url },
   ];
@@ -296,6 +295,29 @@ test("an outage of the source signs nobody out: what is known goes on, what isn'
     await worker.stop();
   }
   await world.logged("no_keys", faults.length);
+});
+
+test("a key set that was emptied revokes its keys: that is no outage", async () => {
+  await world.signIn();
+  source.fault = { status: 200, body: '{"keys":[]}' };
+  const worker = await world.startWorker({ JWKS_URL: source.url });
+  await refuseAll({ ES256: keys.ec.sign(claims()), RS256: keys.rsa.sign(claims()) }, worker);
+  assert.equal((await status(as(ANA), "", worker)).status, 200, "the secret goes on");
+});
+
+test("who hangs up while the keys are fetched keeps nobody waiting, and costs no second fetch", async () => {
+  await world.signIn();
+  const worker = await world.startWorker({ JWKS_URL: source.url });
+  const good = bearer(keys.ec.sign(claims()));
+  const asked = source.asked.length;
+  source.delay = 800;
+  const leave = worker.callAndLeave("/api/auth/refresh", good);
+  await world.until(() => source.asked.length > asked, "the source was not asked");
+  leave();
+  const started = performance.now();
+  assert.equal((await status(good, "", worker)).status, 200);
+  assert.ok(performance.now() - started < 3000, "it waited for somebody who had left");
+  assert.equal(source.asked.length - asked, 1);
 });
 
 test("without a secret no HS256 token is accepted, and without a key set no other one", async () => {
@@ -343,9 +365,20 @@ test("another user's session is answered like none, whatever the spelling", asyn
     "' or '1'='1",
   ];
   for (const email of spellings) assert.deepEqual(await read(email), missing, email);
-  for (const query of [`?sessionId=${bruno.id}`, `?sessionId=${bruno.id.toUpperCase()}`, "?email=bruno@example.com"]) {
+  for (const query of [`?sessionId=${bruno.id}`, `?sessionId=${bruno.id.toUpperCase()}`]) {
     assert.deepEqual(await read(ANA, query), missing, query);
   }
+  const ana = randomUUID();
+  for (const query of [
+    "?email=bruno@example.com",
+    `?sessionid=${bruno.id}`,
+    `?sessionId=${ana}&sessionId=${bruno.id}`,
+    `?sessionId=${ana}&user_email=bruno@example.com`,
+  ]) {
+    assert.equal((await read(ANA, query)).status, 400, query);
+  }
+  const two = await read(ANA, `?sessionId=${ana}`, { method: "POST", json: { sessionId: bruno.id } });
+  assert.equal(two.status, 400, "a body and a query that disagree");
   const post = { method: "POST" };
   const postMissing = await read(ANA, "", { ...post, json: { sessionId: randomUUID() } });
   assert.deepEqual(await read(ANA, "", { ...post, json: { sessionId: bruno.id } }), postMissing);
@@ -363,6 +396,7 @@ test("another user's session takes as long as none", async () => {
   );
 });
 
+// A difference of microseconds would not be seen here; that keys are compared as digests, all of them, identity.rs tells.
 test("an internal key that is nearly right takes as long as one that is all wrong", async () => {
   const guess = (key) => () =>
     world.worker.call("/api/internal/refresh-sessions", { method: "POST", headers: { "x-api-key": key } });
@@ -673,7 +707,7 @@ for (const rateLimits of ["real", "none"]) {
         headers: { "x-api-key": "a-wrong-guess-0123456", "cf-connecting-ip": "203.0.113.9" },
       }),
     );
-    assert.equal(count(guesses, 429), 3, "nor does it go on guessing keys");
+    assert.equal(count(guesses, 429), 3, "it is told off for guessing keys, too");
     const job = await worker.call("/api/internal/refresh-sessions", {
       method: "POST",
       json: {},
@@ -691,7 +725,7 @@ for (const rateLimits of ["real", "none"]) {
 /** Windows are the clock's minutes: one must not end within a count. */
 async function awayFromTheMinutesEnd() {
   const left = 60_000 - (Date.now() % 60_000);
-  if (left < 12_000) await new Promise((resolve) => setTimeout(resolve, left + 200));
+  if (left < 20_000) await new Promise((resolve) => setTimeout(resolve, left + 200));
 }
 
 /** The statuses of so many calls, some at once. */

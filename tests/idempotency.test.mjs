@@ -124,6 +124,28 @@ test("each failure is answered again as it was", async () => {
   }
 });
 
+test("a failure that passes is answered again until it said to come back, and then tried again", async () => {
+  for (const [name, options, seconds] of [
+    ["forbidden", {}, 30],
+    ["throttled_seconds", { seconds: 90 }, 90],
+  ]) {
+    await world.reset();
+    const session = await world.signIn();
+    session.fail(name, options);
+    const first = await refresh({ key: "k" });
+    const answeredBack = (age) => world.sql.query("update refresh_answers set answered_at = $1", [ago(age)]);
+    const forget = { last_attempt_at: ago(seconds + 1), next_refresh_at: ago(1), last_refresh_error: null };
+    await world.set(session, { ...forget, signed_in_at: ago(3600) });
+    await answeredBack(seconds - 3);
+    assert.equal((await refresh({ key: "k" })).body.code, first.body.code, name);
+    assert.equal(session.calls.length, 1);
+    await answeredBack(seconds + 1);
+    session.heal();
+    const later = await refresh({ key: "k" });
+    assert.deepEqual([later.status, isReplayed(later), session.calls.length], [200, false, 2], name);
+  }
+});
+
 test("a row that can't be presented is told again, too", async () => {
   await world.signIn({ row: { aimharder_token: "undefined" } });
   const first = await refresh({ key: "k" });

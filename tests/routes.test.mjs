@@ -105,9 +105,6 @@ test("hazard 12: nothing but the verified identity reaches a session", async () 
   assert.equal(missing.code, "session_not_found");
   const tries = [
     () => status(`?sessionId=${bruno.id}`),
-    () => status("?email=bruno@example.com"),
-    () => status("?user_email=bruno@example.com"),
-    () => world.worker.call("/api/auth/aimharder?email=bruno@example.com", { headers: as(ANA) }),
     () => refresh({ json: { sessionId: bruno.id } }),
     () => refresh({ headers: { ...as(ANA), "x-user-email": "bruno@example.com" } }),
     () => status("", "BRUNO@example.com"),

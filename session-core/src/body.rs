@@ -96,9 +96,13 @@ impl BodyReader {
         };
         // Those beyond the bound belong to a page, however the chunks are cut.
         let room = JSON_BYTES.saturating_add(1).saturating_sub(*blanks);
-        let start = chunk.iter().take(room).position(|byte| !is_blank(*byte));
-        let (skipped, rest) = chunk.split_at(start.unwrap_or(room.min(chunk.len())));
-        *blanks = blanks.saturating_add(skipped.len());
+        let skipped = chunk
+            .iter()
+            .take(room)
+            .take_while(|byte| is_blank(**byte))
+            .count();
+        let rest = chunk.get(skipped..).unwrap_or_default();
+        *blanks = blanks.saturating_add(skipped);
         match rest.first() {
             _ if *blanks > JSON_BYTES => self.kind = page(self.content_type.as_deref()),
             Some(b'{' | b'[') => {

@@ -2,6 +2,7 @@
 
 import { constants, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import { createServer } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const KINDS = {
   RS256: { generate: () => generateKeyPairSync("rsa", { modulusLength: 2048 }), hash: "sha256" },
@@ -38,11 +39,12 @@ export function createKey(alg, kid = randomUUID()) {
   };
 }
 
-/** Serves a key set, and counts who asks. `fault`: what to answer in its place, `{ status, body, location }`. */
+/** Serves a key set, and counts who asks. `fault`: what to answer in its place, `{ status, body, location }`; `delay`: ms. */
 export async function startKeySource(keys) {
-  const source = { keys, asked: [], fault: undefined };
-  const server = createServer((request, response) => {
+  const source = { keys, asked: [], fault: undefined, delay: 0 };
+  const server = createServer(async (request, response) => {
     source.asked.push({ url: request.url, headers: request.headers });
+    await sleep(source.delay);
     const { status = 200, body = JSON.stringify({ keys: source.keys }), location } = source.fault ?? {};
     if (location) response.setHeader("location", location);
     response.writeHead(status, { "content-type": "application/json" }).end(body);

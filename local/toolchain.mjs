@@ -188,7 +188,14 @@ export function isAtLeast(found, wanted) {
 
 /** rustup's proxy would set its own toolchain before ours. */
 export function realCargo() {
+  keepToolchain();
   return output("rustup", ["which", "cargo"]) || "cargo";
+}
+
+/** Some crates come with a rust-toolchain.toml, which rustup's rustc, started in their folders, would follow. */
+function keepToolchain() {
+  const [name] = process.env.RUSTUP_TOOLCHAIN ? [] : output("rustup", ["show", "active-toolchain"]).split(" ");
+  if (name) process.env.RUSTUP_TOOLCHAIN = name;
 }
 
 /** What a program prints, or "" if it can't be run. */

@@ -11,7 +11,6 @@ use access_token::{
     key::{Key, KeySet},
     token::WantedKey,
 };
-use futures_util::StreamExt;
 use url::Url;
 use worker::{
     AbortController, Context, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response,
@@ -20,7 +19,7 @@ use worker::{
 use crate::{
     config::Config,
     log,
-    runtime::{now, outlive_the_asker, sleep, within},
+    runtime::{CollectError, collect, now, outlive_the_asker, sleep, within},
 };
 
 /// Far above a set of one to three keys.
@@ -122,13 +121,10 @@ async fn read(mut response: Response) -> Result<KeySet, &'static str> {
     if response.status_code() != 200 {
         return Err("refused");
     }
-    let mut chunks = response.stream().map_err(|_| "unreadable")?;
-    let mut body = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        body.extend(chunk.map_err(|_| "broken_off")?);
-        if body.len() > LARGEST_SET {
-            return Err("too_large");
-        }
-    }
+    let body = collect(response.stream(), LARGEST_SET).await;
+    let body = body.map_err(|error| match error {
+        CollectError::Broken => "broken_off",
+        CollectError::TooLarge => "too_large",
+    })?;
     KeySet::parse(&body).map_err(|_| "malformed")
 }

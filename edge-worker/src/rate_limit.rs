@@ -13,8 +13,8 @@ use worker::{Env, Request};
 
 use crate::{answer::ApiError, runtime::now};
 
-/// The bindings' period in wrangler.toml.
-const PERIOD: Duration = Duration::from_mins(1);
+/// The bindings' period in wrangler.toml, in milliseconds.
+const PERIOD_MS: i64 = 60_000;
 
 /// Askers of a kind that the fallback tells apart; the rest count as one.
 const MOST_COUNTED: usize = 10_000;
@@ -83,15 +83,13 @@ fn network(text: &str) -> String {
 }
 
 fn period_of(now: Timestamp) -> i64 {
-    let length = i64::try_from(PERIOD.as_millis()).unwrap_or(i64::MAX);
-    now.as_millis().div_euclid(length)
+    now.as_millis().div_euclid(PERIOD_MS)
 }
 
 /// Windows are those of the clock.
 fn left_of_period(now: Timestamp) -> Duration {
-    let length = i64::try_from(PERIOD.as_millis()).unwrap_or(i64::MAX);
-    let gone = u64::try_from(now.as_millis().rem_euclid(length)).unwrap_or(0);
-    PERIOD.saturating_sub(Duration::from_millis(gone))
+    let gone = now.as_millis().rem_euclid(PERIOD_MS);
+    Duration::from_millis(PERIOD_MS.saturating_sub(gone).unsigned_abs())
 }
 
 /// The fallback: what was counted in this period.
@@ -121,6 +119,7 @@ impl Counts {
 mod tests {
     use super::*;
 
+    const PERIOD: Duration = Duration::from_millis(PERIOD_MS.unsigned_abs());
     const NOON: Timestamp = Timestamp::from_millis(1_766_750_400_000);
 
     fn allowed(counts: &mut Counts, who: &str, times: usize, now: Timestamp) -> usize {

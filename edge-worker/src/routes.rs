@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use access_token::email::Email;
-use futures_util::StreamExt;
 use session_core::{
     outcome::{Outcome, OutcomeCode},
     requests::{self, BatchChoice, Body, FreshChoice, NoChoice, SessionChoice, SessionId, When, Whole},
@@ -26,7 +25,7 @@ use crate::{
     rate_limit::{self, Counted},
     refresh::refresh_one,
     run::run,
-    runtime::{Asker, fresh_id, now, outlive_the_asker, sleep, within},
+    runtime::{Asker, CollectError, collect, fresh_id, now, outlive_the_asker, sleep, within},
 };
 
 /// Within this time of a success, a further request gets its result.
@@ -334,12 +333,8 @@ async fn refresh_status(
     env: &Env,
     context: &Context,
 ) -> Result<Response, ApiError> {
-    let user = signed_in(request, config, env, context).await?;
-    let stored = config
-        .status(user.as_str(), session_in_query(request)?.as_deref())
-        .await?;
-    let status = stored.status.ok_or(ApiError::NoSession)?;
-    ok(&status.to_refresh_status(config.manual_interval, stored.now))
+    let (status, now) = own_session(request, config, env, context).await?;
+    ok(&status.to_refresh_status(config.manual_interval, now))
 }
 
 async fn session_check(
@@ -348,12 +343,22 @@ async fn session_check(
     env: &Env,
     context: &Context,
 ) -> Result<Response, ApiError> {
+    let (status, now) = own_session(request, config, env, context).await?;
+    ok(&status.to_session_check(config.manual_interval, now))
+}
+
+/// How the asker's session stands, and as of when.
+async fn own_session(
+    request: &Request,
+    config: &'static Config,
+    env: &Env,
+    context: &Context,
+) -> Result<(StoredStatus, Timestamp), ApiError> {
     let user = signed_in(request, config, env, context).await?;
     let stored = config
         .status(user.as_str(), session_in_query(request)?.as_deref())
         .await?;
-    let status = stored.status.ok_or(ApiError::NoSession)?;
-    ok(&status.to_session_check(config.manual_interval, stored.now))
+    Ok((stored.status.ok_or(ApiError::NoSession)?, stored.now))
 }
 
 async fn run_batch(
@@ -538,19 +543,15 @@ async fn read_bounded<T: Body>(request: &mut Request, longest: usize) -> Result<
 }
 
 async fn read_bytes(request: &mut Request, longest: usize) -> Result<Vec<u8>, ApiError> {
-    let mut body = Vec::new();
     if request.inner().body().is_none() {
-        return Ok(body);
+        return Ok(Vec::new());
     }
-    let unreadable = |_| ApiError::BadRequest("the body can't be read".to_owned());
-    let mut chunks = request.stream().map_err(unreadable)?;
-    while let Some(chunk) = chunks.next().await {
-        body.extend(chunk.map_err(unreadable)?);
-        if body.len() > longest {
-            return Err(ApiError::BodyTooLarge);
-        }
-    }
-    Ok(body)
+    collect(request.stream(), longest)
+        .await
+        .map_err(|error| match error {
+            CollectError::Broken => ApiError::BadRequest("the body can't be read".to_owned()),
+            CollectError::TooLarge => ApiError::BodyTooLarge,
+        })
 }
 
 fn preflight(route: Route) -> Result<Response, ApiError> {

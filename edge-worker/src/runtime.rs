@@ -3,9 +3,12 @@
 use std::{future::Future, pin::pin, time::Duration};
 
 use futures_channel::oneshot;
-use futures_util::future::{Either, select};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+};
 use session_core::time::Timestamp;
-use worker::{Context, Delay, Request, js_sys, web_sys::AbortSignal};
+use worker::{ByteStream, Context, Delay, Request, js_sys, web_sys::AbortSignal};
 
 /// The time, as of the last input or output: the platform's clock stands still in between.
 #[expect(clippy::disallowed_methods, reason = "the one lawful reading of the clock")]
@@ -59,6 +62,29 @@ pub(crate) async fn outlive_the_asker<T: 'static>(
     let (sender, receiver) = oneshot::channel();
     context.wait_until(async move { drop(sender.send(work.await)) });
     receiver.await.ok()
+}
+
+/// Why a body could not be had.
+#[derive(Debug)]
+pub(crate) enum CollectError {
+    Broken,
+    TooLarge,
+}
+
+/// Reads a body of up to `longest` bytes, counted as they come.
+pub(crate) async fn collect(
+    chunks: worker::Result<ByteStream>,
+    longest: usize,
+) -> Result<Vec<u8>, CollectError> {
+    let mut chunks = chunks.map_err(|_| CollectError::Broken)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        body.extend(chunk.map_err(|_| CollectError::Broken)?);
+        if body.len() > longest {
+            return Err(CollectError::TooLarge);
+        }
+    }
+    Ok(body)
 }
 
 /// The time bound ran out.

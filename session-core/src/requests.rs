@@ -429,6 +429,14 @@ mod tests {
         parse::<T>(body.as_bytes()).unwrap_err().to_string()
     }
 
+    fn with(mut asked: Value, fields: &Value) -> Value {
+        asked
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        asked
+    }
+
     fn wanted(body: &Value) -> Result<Wanted, BodyError> {
         parse::<FreshChoice>(body.to_string().as_bytes())?.into_wanted(NOW)
     }
@@ -598,11 +606,7 @@ mod tests {
             (json!({ "emails": ["a\0b"] }), emails),
             (json!({ "emails": [{}] }), emails),
         ] {
-            let mut asked = json!({ "maxAgeSeconds": 0 });
-            asked
-                .as_object_mut()
-                .unwrap()
-                .extend(fields.as_object().unwrap().clone());
+            let asked = with(json!({ "maxAgeSeconds": 0 }), &fields);
             assert_eq!(wanted(&asked).unwrap_err().to_string(), said, "{fields}");
         }
     }
@@ -620,11 +624,7 @@ mod tests {
                 "the field maxAgeSeconds must be a whole number from 0 to 86400",
             ),
         ] {
-            let mut asked = json!({ "ids": [ID] });
-            asked
-                .as_object_mut()
-                .unwrap()
-                .extend(fields.as_object().unwrap().clone());
+            let asked = with(json!({ "ids": [ID] }), &fields);
             assert_eq!(wanted(&asked).unwrap_err().to_string(), said, "{fields}");
         }
     }

@@ -30,9 +30,9 @@ await asProgram(async () => {
     if (use("startBrowser")) await chromium(say);
     if (use("local/python.mjs")) await python(say);
     await buildExample();
-    // One file after the other: each has a database and a workerd of its own, and two cores are soon full.
+    // Two files at a time: most of what a test does is wait, and each file has a database and a workerd of its own.
     // A test that failed half way must not keep the rest waiting for what it started.
-    const options = ["--test-concurrency=1", "--test-timeout=180000", "--test-force-exit"];
+    const options = ["--test-concurrency=2", "--test-timeout=180000", "--test-force-exit"];
     await step("tests of the Worker", process.execPath, ["--test", ...options, ...files]);
   }
   console.log(`\nAll passed, in ${Math.round((Date.now() - started) / 1000)} s.`);

@@ -1,0 +1,1 @@
+//! Alerts and sessions' events as receivers get them: in words, in three formats, signed.

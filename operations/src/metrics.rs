@@ -1,0 +1,1 @@
+//! The OpenMetrics text of `GET /api/internal/metrics`.

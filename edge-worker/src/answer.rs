@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use access_token::token::TokenError;
+use operations::health::Readiness;
 use serde::Serialize;
 use serde_json::{Value, json};
 use session_core::{
@@ -72,6 +73,8 @@ pub(crate) enum ApiError {
         replayed: bool,
     },
     BatchBroken(DatabaseError, Box<Summary>),
+    /// Something is not well.
+    NotReady(Readiness),
     Interrupted,
 }
 
@@ -163,6 +166,12 @@ impl ApiError {
         )
     }
 
+    /// The status and the sentence, for a page.
+    pub(crate) fn words(&self) -> (u16, String) {
+        let shown = self.shown();
+        (shown.code.status(), shown.error)
+    }
+
     /// The answer.
     pub(crate) fn to_response(&self, request_id: &str, now: Timestamp) -> worker::Result<Response> {
         #[derive(Serialize)]
@@ -173,6 +182,8 @@ impl ApiError {
             summary: Option<&'a Summary>,
             #[serde(flatten)]
             sessions: Option<&'a ensure::Answer>,
+            #[serde(flatten)]
+            readiness: Option<&'a Readiness>,
         }
         if let Self::Settled { error, at, replayed } = self {
             let response = error.to_response(request_id, *at)?;
@@ -196,6 +207,10 @@ impl ApiError {
             },
             sessions: match self {
                 Self::NoneFresh(_, answer) => Some(answer),
+                _ => None,
+            },
+            readiness: match self {
+                Self::NotReady(readiness) => Some(readiness),
                 _ => None,
             },
         };
@@ -295,6 +310,7 @@ impl ApiError {
                 NoneFresh::Spared { retry_after } => later(ErrorCode::UpstreamSpared, SPARED, retry_after),
                 NoneFresh::Busy => plain(ErrorCode::RefreshInProgress, "Others refresh these sessions."),
             },
+            Self::NotReady(_) => plain(ErrorCode::NotReady, "Something is not well: see the checks."),
             Self::NoSuchSession => plain(ErrorCode::SessionNotFound, "There is no such session."),
             Self::Interrupted => plain(
                 ErrorCode::Interrupted,

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::OnceLock, time::Duration};
 
+use operations::messages::{Format, SigningKey};
 use session_core::{
     due::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
     method::RefreshMethod,
@@ -38,12 +39,38 @@ pub(crate) struct Config {
     pub(crate) exhaust_after: u32,
     pub(crate) queue_enabled: bool,
     pub(crate) max_consumers: u32,
+    /// Single attempts that are kept at the most.
+    pub(crate) attempts_kept: u64,
+    /// Who is told of alerts.
+    pub(crate) alerts: Option<Receiver>,
+    /// Who is told of sessions' events.
+    pub(crate) events: Option<Receiver>,
+    /// An alert that is on is told again after so long.
+    pub(crate) alert_repeat: Duration,
+    /// The share of attempts that may fail without an alert.
+    pub(crate) alert_failure_share: f64,
+    /// Who notices when no tick comes any more.
+    pub(crate) ping_url: Option<Url>,
+}
+
+/// Where messages go.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiver {
+    pub(crate) url: Url,
+    pub(crate) format: Format,
+    /// What messages are signed with; chats want none.
+    pub(crate) key: Option<SigningKey>,
 }
 
 impl Config {
     /// Upstream as the database knows it: what is learnt of one host says nothing of another.
     pub(crate) fn upstream(&self) -> &str {
         self.refresh_url.authority()
+    }
+
+    /// Whether Cloudflare's free plan bounds an invocation.
+    pub(crate) const fn is_on_free_plan(&self) -> bool {
+        self.subrequest_limit <= FREE_PLAN_SUBREQUESTS
     }
 }
 
@@ -84,6 +111,15 @@ pub(crate) fn config(env: &Env) -> Result<&'static Config, ConfigError> {
         .get_or_init(|| build(|name| text_of(env, name)))
         .as_ref()
         .map_err(Clone::clone)
+}
+
+/// Where alerts go, as far as that can be told whatever else is wrong with the settings.
+pub(crate) fn alert_receiver(env: &Env) -> Option<Receiver> {
+    let mut reader = Reader {
+        lookup: |name: &str| text_of(env, name),
+        mistakes: Vec::new(),
+    };
+    reader.receivers().0
 }
 
 /// A variable's text, maybe empty; numbers and booleans of a TOML file are as good as their text.
@@ -130,6 +166,11 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
     let exhaust_after = reader.number("REFRESH_EXHAUST_AFTER", 10, 3, 1_000);
     let queue_enabled = reader.flag("REFRESH_QUEUE_ENABLED", true);
     let max_consumers = reader.number("REFRESH_MAX_CONSUMERS", 10, 1, 250);
+    let attempts_kept = reader.number("HISTORY_ATTEMPTS_KEPT", 5_000_000, 1_000, 1_000_000_000);
+    let (alerts, events) = reader.receivers();
+    let alert_repeat = reader.number("ALERT_REPEAT_MINUTES", 60, 5, 10_080);
+    let alert_failure_percent = reader.number("ALERT_FAILURE_PERCENT", 20, 1, 100);
+    let ping_url = reader.optional_webhook("CRON_PING_URL");
     let mistakes = reader.mistakes;
     match read {
         (Some(refresh_url), Some(fingerprint), Some(supabase_url), Some(supabase_key), Some(key))
@@ -159,6 +200,12 @@ fn build(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError>
                 exhaust_after,
                 queue_enabled,
                 max_consumers,
+                attempts_kept: attempts_kept.into(),
+                alerts,
+                events,
+                alert_repeat: Duration::from_secs(u64::from(alert_repeat).saturating_mul(60)),
+                alert_failure_share: f64::from(alert_failure_percent) / 100.0,
+                ping_url,
             })
         }
         _ => Err(ConfigError { mistakes }),
@@ -206,6 +253,44 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             "an https address without user name, password or query (http only on this machine)",
             url,
         )
+    }
+
+    /// Where something is sent to, if anywhere. Chats' addresses are secrets, and may have a query.
+    fn optional_webhook(&mut self, name: &str) -> Option<Url> {
+        let text = self.text(name)?;
+        let plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+        let url = Url::parse(&text).ok().filter(|url| is_safe(url) && plain(url));
+        self.checked(
+            name,
+            "an https address without user name or password (http only on this machine)",
+            url,
+        )
+    }
+
+    /// Who is told of alerts, and who of sessions' events. What is no chat's format is signed.
+    fn receivers(&mut self) -> (Option<Receiver>, Option<Receiver>) {
+        let alerts = self.optional_webhook("ALERT_WEBHOOK_URL");
+        let events = self.optional_webhook("EVENT_WEBHOOK_URL");
+        let format = self.text("ALERT_WEBHOOK_FORMAT").map(|text| text.parse());
+        let format = match format {
+            None => alerts.as_ref().map(|url| Format::of_host(url.host_str().unwrap_or_default())),
+            Some(parsed) => self.checked("ALERT_WEBHOOK_FORMAT", "generic, slack or discord", parsed.ok()),
+        };
+        let key = self.text("WEBHOOK_SECRET").and_then(|text| {
+            let must = "whsec_ and 24 to 64 random bytes in base64";
+            self.checked("WEBHOOK_SECRET", must, SigningKey::parse(&text))
+        });
+        let signed = events.is_some() || (alerts.is_some() && format == Some(Format::Generic));
+        if signed && (self.lookup)("WEBHOOK_SECRET").is_none_or(|text| text.is_empty()) {
+            self.mistakes
+                .push("WEBHOOK_SECRET is missing: what goes to your own webhooks is signed".to_owned());
+        }
+        let receiver = |url: Option<Url>, format: Option<Format>| {
+            let (url, format) = (url?, format?);
+            let key = key.clone().filter(|_| format == Format::Generic);
+            (key.is_some() || format != Format::Generic).then_some(Receiver { url, format, key })
+        };
+        (receiver(alerts, format), receiver(events, Some(Format::Generic)))
     }
 
     fn fingerprint(&mut self, name: &str) -> Option<Fingerprint> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use access_token::email::Email;
+use operations::messages::Message;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use session_core::{
@@ -21,6 +22,7 @@ use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, wasm
 use crate::{
     config::{Config, SupabaseKey},
     idempotency::KeyDigest,
+    latency,
     runtime::{now, sleep, unit, within},
 };
 
@@ -114,6 +116,8 @@ pub(crate) struct Holder {
     pub(crate) run_id: Option<String>,
     pub(crate) lease_id: String,
     pub(crate) trigger: Trigger,
+    /// The request that it works for, if it works for one: for the log.
+    pub(crate) request_id: Option<String>,
 }
 
 /// What came of a claim on one user's session.
@@ -309,6 +313,30 @@ pub(crate) struct UserStatus {
     pub(crate) status: Option<StoredStatus>,
 }
 
+/// What a tick has to deliver.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Watch {
+    pub(crate) messages: Vec<Due>,
+}
+
+/// A message, and how often its delivery was tried, this time included.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Due {
+    #[serde(flatten)]
+    pub(crate) message: Message,
+    pub(crate) tries: u32,
+}
+
+/// What came of a delivery.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Told {
+    pub(crate) id: String,
+    /// A code, where it failed.
+    pub(crate) error: Option<&'static str>,
+    pub(crate) retry_in_seconds: f64,
+}
+
 #[derive(Debug, Deserialize)]
 struct RunEnd {
     remaining: u32,
@@ -383,8 +411,9 @@ impl Config {
         &self,
         session_id: &str,
         enabled: bool,
+        key_id: &str,
     ) -> Result<UserStatus, DatabaseError> {
-        let arguments = json!({ "p_session_id": session_id, "p_enabled": enabled });
+        let arguments = json!({ "p_session_id": session_id, "p_enabled": enabled, "p_key_id": key_id });
         self.call_patiently("set_session_enabled", &arguments, SHORT_PATIENCE)
             .await
             .answer
@@ -496,6 +525,7 @@ impl Config {
                 json!(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
             );
             fields.insert("error".to_owned(), json!(error.map(DatabaseError::code)));
+            fields.insert("database".to_owned(), json!(latency::take()));
         }
         let arguments = json!({
             "p_run_id": holder.run_id, "p_holder": holder.lease_id, "p_summary": summary,
@@ -505,6 +535,55 @@ impl Config {
             .call_patiently("finish_run", &arguments, SHORT_PATIENCE)
             .await;
         end.answer.map(|end| end.remaining)
+    }
+
+    /// Does a tick's part besides refreshing; answers the messages to deliver.
+    pub(crate) async fn watch(&self, watch: &Value) -> Result<Watch, DatabaseError> {
+        let arguments = json!({ "p_upstream": self.upstream(), "p_policy": self.policy(), "p_watch": watch });
+        self.call("watch", &arguments).await
+    }
+
+    /// Says what came of deliveries.
+    pub(crate) async fn messages_told(&self, told: &[Told]) -> Result<(), DatabaseError> {
+        let answer: Patient<Value> = self
+            .call_patiently("messages_told", &json!({ "p_told": told }), SHORT_PATIENCE)
+            .await;
+        answer.answer.map(drop)
+    }
+
+    /// Asks one of the functions that only look.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        arguments: &Value,
+    ) -> Result<T, DatabaseError> {
+        self.call(function, arguments).await
+    }
+
+    /// The same of one that wants to know upstream.
+    pub(crate) async fn ask_of_upstream<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        mut arguments: Value,
+    ) -> Result<T, DatabaseError> {
+        if let Value::Object(fields) = &mut arguments {
+            fields.insert("p_upstream".to_owned(), json!(self.upstream()));
+        }
+        self.call(function, &arguments).await
+    }
+
+    /// Records what somebody with the internal key did.
+    pub(crate) async fn note_action(
+        &self,
+        key_id: &str,
+        action: &str,
+        session_id: Option<&str>,
+        result: &str,
+    ) -> Result<(), DatabaseError> {
+        let arguments = json!({
+            "p_key_id": key_id, "p_action": action, "p_session_id": session_id, "p_result": result,
+        });
+        self.ask::<Value>("note_action", &arguments).await.map(drop)
     }
 
     async fn call_patiently<T: DeserializeOwned>(
@@ -559,9 +638,10 @@ impl Config {
                 .map_err(|_| DatabaseError::Unavailable(Some(status)))?;
             Ok((status, body))
         };
-        let (status, body) = within(TIMEOUT, exchange)
-            .await
-            .unwrap_or(Err(DatabaseError::TimedOut))?;
+        let started = now();
+        let answer = within(TIMEOUT, exchange).await;
+        latency::note(now().since(started));
+        let (status, body) = answer.unwrap_or(Err(DatabaseError::TimedOut))?;
         read(status, &body)
     }
 

@@ -202,6 +202,11 @@ impl Answer {
         }
     }
 
+    /// What came of the first name.
+    pub(crate) fn first_result(&self) -> Option<Freshness> {
+        self.sessions.first().map(|entry| entry.result)
+    }
+
     /// Whether none is fresh though one could be, and why: for the asker that is a failed call.
     fn none_fresh(&self, error: Option<DatabaseError>, retry_in: Duration) -> Option<NoneFresh> {
         let any = |wanted: fn(Freshness) -> bool| self.sessions.iter().any(|entry| wanted(entry.result));
@@ -227,7 +232,28 @@ impl Answer {
 }
 
 impl Freshness {
-    const fn is_fresh(self) -> bool {
+    /// The name, as it is told.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Refreshed => "refreshed",
+            Self::Failed => "failed",
+            Self::Busy => "busy",
+            Self::Spared => "spared",
+            Self::Throttled => "throttled",
+            Self::Expired => "expired",
+            Self::NotFound => "not_found",
+            Self::Scheduled => "scheduled",
+            Self::NotScheduled => "not_scheduled",
+        }
+    }
+
+    /// Whether others' calls were in the way.
+    pub(crate) const fn is_busy(self) -> bool {
+        matches!(self, Self::Busy | Self::Spared | Self::Throttled)
+    }
+
+    pub(crate) const fn is_fresh(self) -> bool {
         matches!(self, Self::Fresh | Self::Refreshed)
     }
 

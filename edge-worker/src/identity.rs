@@ -8,7 +8,7 @@ use access_token::{
 };
 use session_core::secret::Secret;
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 use worker::Context;
 
 use crate::{
@@ -97,14 +97,14 @@ pub(crate) async fn user(
     Ok(token.verify(&key, rules, now())?)
 }
 
-/// Whether `given` is one of the internal keys. Takes the same time whichever character differs.
-pub(crate) fn is_internal(given: Option<&str>, keys: &[Secret]) -> bool {
+/// The internal key that `given` is, if it is one. Takes the same time whichever character differs.
+pub(crate) fn internal_key<'a>(given: Option<&str>, keys: &'a [Secret]) -> Option<&'a Secret> {
     let digest = |text: &str| Sha256::digest(text.as_bytes());
     let given = digest(given.unwrap_or_default());
-    let one_of = keys.iter().fold(Choice::from(0), |any, key| {
-        any | given.ct_eq(&digest(key.expose()))
-    });
-    one_of.into()
+    keys.iter().fold(None, |found, key| {
+        let is_same: bool = given.ct_eq(&digest(key.expose())).into();
+        if is_same { Some(key) } else { found }
+    })
 }
 
 /// The token in an `Authorization` header.
@@ -130,7 +130,7 @@ mod tests {
             (Some(""), false),
             (None, false),
         ] {
-            assert_eq!(is_internal(given, &keys), expected, "{given:?}");
+            assert_eq!(internal_key(given, &keys).is_some(), expected, "{given:?}");
         }
     }
 

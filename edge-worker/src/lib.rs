@@ -10,6 +10,8 @@ mod log;
 
 mod upstream;
 
+mod latency;
+
 mod database;
 
 mod refresh;
@@ -27,6 +29,12 @@ mod identity;
 mod rate_limit;
 
 mod idempotency;
+
+mod pass;
+
+mod operators;
+
+mod dashboard;
 
 mod answer;
 

@@ -6,15 +6,20 @@ use serde_json::{Value, json};
 use session_core::{finish::Attempt, outcome::Outcome, problem::ErrorCode, session::UnusableSessionError};
 use worker::{console_error, console_log, console_warn};
 
-use crate::{config::ConfigError, database::DatabaseError, run::Report};
+use crate::{
+    config::ConfigError,
+    database::{DatabaseError, Holder},
+    run::Report,
+};
 
 /// An attempt that did not renew its session.
-pub(crate) fn attempt(session_id: &str, attempt: &Attempt) {
+pub(crate) fn attempt(session_id: &str, attempt: &Attempt, holder: &Holder) {
     if matches!(attempt.outcome, Outcome::Refreshed(_)) {
         return;
     }
     line_warn(&json!({
-        "event": "attempt_failed", "sessionId": session_id, "outcome": attempt.outcome.code(),
+        "event": "attempt_failed", "runId": holder.run_id, "requestId": holder.request_id,
+        "trigger": holder.trigger, "sessionId": session_id, "outcome": attempt.outcome.code(),
         "upstreamStatus": attempt.status, "tries": attempt.tries,
         "durationMs": u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
     }));
@@ -36,7 +41,8 @@ pub(crate) fn unwritten<'a>(session_ids: impl IntoIterator<Item = &'a str>, erro
 /// A run that ended.
 pub(crate) fn run(report: &Report) {
     let line = json!({
-        "event": "run", "trigger": report.trigger.as_str(), "summary": report.summary,
+        "event": "run", "runId": report.summary.run_id, "requestId": report.request_id,
+        "trigger": report.trigger.as_str(), "outcome": report.outcome(), "summary": report.summary,
         "error": report.error.map(DatabaseError::code),
     });
     if report.error.is_some() || report.tally.failed_altogether() {
@@ -49,6 +55,26 @@ pub(crate) fn run(report: &Report) {
 /// A tick that could not learn what there is to do: it works, but wakes nobody.
 pub(crate) fn no_outlook(error: DatabaseError) {
     line_error(&json!({ "event": "no_outlook", "code": error.code(), "reason": error.to_string() }));
+}
+
+/// A tick that could not look after history and alerts.
+pub(crate) fn not_watched(error: DatabaseError) {
+    line_error(&json!({ "event": "not_watched", "code": error.code(), "reason": error.to_string() }));
+}
+
+/// A message that its receiver did not take. It is tried again.
+pub(crate) fn undelivered(message_id: &str, code: &str, tries: u32) {
+    line_warn(&json!({ "event": "undelivered", "messageId": message_id, "code": code, "tries": tries }));
+}
+
+/// Whoever notices a silent cron could not be told of this tick.
+pub(crate) fn not_pinged(code: &str) {
+    line_warn(&json!({ "event": "not_pinged", "code": code }));
+}
+
+/// What an operator did could not be recorded.
+pub(crate) fn unrecorded(action: &str, error: DatabaseError) {
+    line_error(&json!({ "event": "unrecorded", "action": action, "code": error.code() }));
 }
 
 /// Helpers that the queue did not take a message for.

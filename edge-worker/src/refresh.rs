@@ -12,6 +12,7 @@ use session_core::{
 
 use crate::{
     config::Config,
+    database::Holder,
     log,
     runtime::{now, sleep, unit},
     upstream::{self, Answer},
@@ -25,7 +26,7 @@ pub(crate) struct Refreshed {
 }
 
 /// Presents a claimed session to upstream and says what to write. Never fails: whatever happens is an outcome.
-pub(crate) async fn refresh_one(row: &ClaimedRow, config: &Config) -> Refreshed {
+pub(crate) async fn refresh_one(row: &ClaimedRow, holder: &Holder, config: &Config) -> Refreshed {
     let started = now();
     let attempt = match row.credentials(&config.fingerprint) {
         Ok(credentials) => {
@@ -46,7 +47,7 @@ pub(crate) async fn refresh_one(row: &ClaimedRow, config: &Config) -> Refreshed 
             }
         }
     };
-    log::attempt(&row.id, &attempt);
+    log::attempt(&row.id, &attempt, holder);
     let (outcome, calls) = (attempt.outcome.clone(), attempt.tries);
     Refreshed {
         entry: FinishEntry::attempted(row, attempt, config.interval, unit()),

@@ -34,6 +34,19 @@ pub(crate) struct Report {
     pub(crate) summary: Summary,
     /// What went wrong with the database, if anything did: the run is not to be called a success then.
     pub(crate) error: Option<DatabaseError>,
+    /// The request that it was started by, if it was.
+    pub(crate) request_id: Option<String>,
+}
+
+impl Report {
+    /// What came of it as a whole.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self.error {
+            Some(_) => "error",
+            None if self.tally.failed_altogether() => "failed",
+            None => "done",
+        }
+    }
 }
 
 /// What a batch answers.
@@ -80,6 +93,7 @@ impl Driver<'_> {
     /// Ends the run's record.
     pub(crate) async fn close(self, tally: Tally, started: Timestamp) -> Report {
         let (trigger, error) = (self.holder.trigger, self.error.into_inner());
+        let request_id = self.holder.request_id.clone();
         let duration = now().since(started);
         let closed = self
             .config
@@ -96,6 +110,7 @@ impl Driver<'_> {
             tally,
             summary,
             error: error.or(closed.err()),
+            request_id,
         };
         log::run(&report);
         report
@@ -140,6 +155,7 @@ impl<'a> Driver<'a> {
             run_id: Some(fresh_id()),
             lease_id: fresh_id(),
             trigger,
+            request_id: asker.request_id().map(str::to_owned),
         };
         Self {
             config,
@@ -165,7 +181,7 @@ impl<'a> Driver<'a> {
             match batch.next(now()) {
                 Step::Claim { limit, lease } => tasks.push(Box::pin(self.claim(limit, lease))),
                 Step::Refresh(row) => tasks.push(Box::pin(async move {
-                    Event::Refreshed(refresh_one(&row, self.config).await)
+                    Event::Refreshed(refresh_one(&row, &self.holder, self.config).await)
                 })),
                 Step::Finish { entries, calls } => tasks.push(Box::pin(self.finish(entries, calls))),
                 Step::Wait(until) => {

@@ -29,22 +29,36 @@ pub(crate) fn fresh_id() -> String {
 
 /// Whoever waits for an answer. Once it has left, the platform ends what is still at work after half a minute, however
 /// it was asked to wait.
-pub(crate) struct Asker(Option<AbortSignal>);
+pub(crate) struct Asker {
+    signal: Option<AbortSignal>,
+    request_id: Option<String>,
+}
 
 impl Asker {
-    /// The client of a request.
-    pub(crate) fn of(request: &Request) -> Self {
-        Self(Some(request.inner().signal()))
+    /// The client of a request, which is known by that id.
+    pub(crate) fn of(request: &Request, request_id: &str) -> Self {
+        Self {
+            signal: Some(request.inner().signal()),
+            request_id: Some(request_id.to_owned()),
+        }
     }
 
     /// Nobody waits: a cron tick has its own, longer time.
     pub(crate) const fn nobody() -> Self {
-        Self(None)
+        Self {
+            signal: None,
+            request_id: None,
+        }
     }
 
     /// Whether it hung up.
     pub(crate) fn has_left(&self) -> bool {
-        self.0.as_ref().is_some_and(AbortSignal::aborted)
+        self.signal.as_ref().is_some_and(AbortSignal::aborted)
+    }
+
+    /// Its request, for the log.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 }
 

@@ -6,6 +6,8 @@ pub mod overview;
 
 pub mod sessions;
 
+pub mod health;
+
 pub mod metrics;
 
 pub mod messages;

@@ -172,6 +172,19 @@ pub struct Histogram {
     pub buckets: Vec<u64>,
 }
 
+impl Histogram {
+    /// Counts one that took so long.
+    pub fn note(&mut self, milliseconds: u64) {
+        self.count = self.count.saturating_add(1);
+        self.sum_ms = self.sum_ms.saturating_add(milliseconds);
+        self.buckets.resize(LATENCY_BOUNDS_MS.len().saturating_add(1), 0);
+        let place = LATENCY_BOUNDS_MS.partition_point(|bound| u64::from(*bound) < milliseconds);
+        if let Some(bucket) = self.buckets.get_mut(place) {
+            *bucket = bucket.saturating_add(1);
+        }
+    }
+}
+
 /// What ticks saw; of several the worst.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]

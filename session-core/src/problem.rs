@@ -113,6 +113,10 @@ pub enum ErrorCode {
     ///
     /// An operator mends them: see `.dev.vars.example`.
     Misconfigured,
+    /// Something that has to be well is not; `checks` tells what.
+    ///
+    /// An operator looks at each check that is not `ok`.
+    NotReady,
     /// The keys that access tokens are signed with can't be had.
     ///
     /// Keep the token, and try again after `Retry-After`.
@@ -168,6 +172,7 @@ impl ErrorCode {
             | Self::Superseded
             | Self::Interrupted
             | Self::Misconfigured
+            | Self::NotReady
             | Self::KeysUnavailable
             | Self::DatabaseUnavailable
             | Self::DatabaseTimedOut
@@ -210,6 +215,7 @@ impl ErrorCode {
             | Self::BodyTooLarge
             | Self::IdempotencyKeyReused
             | Self::BatchFailed
+            | Self::NotReady
             | Self::Misconfigured
             | Self::DatabaseRefused
             | Self::DatabaseRowRefused

@@ -1,4 +1,5 @@
-//! What Prometheus scrapes: the answer of the database function `metrics` as OpenMetrics text.
+//! What Prometheus scrapes: the answer of the database function `metrics`, as text in the format that
+//! `OpenMetrics` describes.
 //!
 //! Everything is the database's, so that Workers that come and go reset nothing. Out of scope: who may scrape, and
 //! counting.

@@ -89,3 +89,6 @@ impl Collector for Metrics {
             .try_for_each(|family| family.encode(self, &mut encoder))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -228,9 +228,13 @@ impl Family {
         }
         let encoder = encoder.encode_descriptor(self.name, self.help, self.unit.as_ref(), samples.kind())?;
         match samples {
-            Samples::Gauge(samples) => each(encoder, &samples, encode_gauge),
-            Samples::Counter(samples) => each(encoder, &samples, encode_counter),
-            Samples::Histogram(samples) => each(encoder, &samples, encode_histogram),
+            Samples::Gauge(samples) => each(encoder, samples, |encoder, value| encoder.encode_gauge(&value)),
+            Samples::Counter(samples) => each(encoder, samples, |encoder, value| {
+                encoder.encode_counter::<NoLabelSet, _, u64>(&value, None)
+            }),
+            Samples::Histogram(samples) => each(encoder, samples, |encoder, value| {
+                encode_histogram(encoder, &value)
+            }),
         }
     }
 }
@@ -255,21 +259,13 @@ impl Samples {
 
 fn each<T>(
     mut encoder: MetricEncoder,
-    samples: &[(Option<Label>, T)],
-    encode: fn(&mut MetricEncoder, &T) -> fmt::Result,
+    samples: Vec<(Option<Label>, T)>,
+    encode: fn(&mut MetricEncoder, T) -> fmt::Result,
 ) -> fmt::Result {
-    samples.iter().try_for_each(|(label, value)| match label {
-        Some(label) => encode(&mut encoder.encode_family(&[*label])?, value),
+    samples.into_iter().try_for_each(|(label, value)| match label {
+        Some(label) => encode(&mut encoder.encode_family(&[label])?, value),
         None => encode(&mut encoder, value),
     })
-}
-
-fn encode_gauge(encoder: &mut MetricEncoder, value: &f64) -> fmt::Result {
-    encoder.encode_gauge(value)
-}
-
-fn encode_counter(encoder: &mut MetricEncoder, value: &u64) -> fmt::Result {
-    encoder.encode_counter::<NoLabelSet, _, u64>(value, None)
 }
 
 /// The count is that of the buckets: the format wants the last bucket to equal it, and an attempt may have no duration.

@@ -1,5 +1,4 @@
-//! What Prometheus scrapes: the answer of the database function `metrics`, as text in the format that
-//! `OpenMetrics` describes.
+//! What Prometheus scrapes: the answer of the database function `metrics` as `OpenMetrics` text.
 //!
 //! Everything is the database's, so that Workers that come and go reset nothing. Out of scope: who may scrape, and
 //! counting.

@@ -1,5 +1,5 @@
-//! What Prometheus gets. `tests/metrics.txt` is read by a parser of OpenMetrics, and by the rules' and Grafana's tests, in the
-//! repository's `tests/rules.test.mjs`.
+//! What Prometheus gets. `tests/metrics.txt` is read by Prometheus's own parser for Python too, and the names in it are
+//! those that rules and Grafana may use: the repository's `tests/rules.test.mjs`.
 
 use std::{fs, path::Path};
 

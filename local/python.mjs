@@ -1,4 +1,4 @@
-// Python's tools for the test of the contract, in a folder of their own: schemathesis and a validator of OpenAPI.
+// Python's tools for the tests, in a folder of their own: schemathesis, a validator of OpenAPI, a parser of OpenMetrics.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -28,7 +28,7 @@ export async function python(say) {
       await findPython(say);
       await run("python3", ["-m", "venv", "--clear", HOME], { say, what: "make a folder for Python's packages" });
       const options = ["--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS];
-      await run(tool("pip"), ["install", ...options], { say, what: "install schemathesis" });
+      await run(tool("pip"), ["install", ...options], { say, what: "install Python's packages" });
     },
   );
   return tool;
@@ -45,7 +45,7 @@ async function findPython(say) {
   }
   if (!works()) {
     throw new Error(
-      'The test of the contract needs Python 3.10 or newer with venv: install it (on Debian "apt-get install python3-venv"), then run this again.',
+      'The tests of the contract and of the rules need Python 3.10 or newer with venv: install it (on Debian "apt-get install python3-venv"), then run this again.',
     );
   }
 }

@@ -6,6 +6,7 @@ import path from "node:path";
 import { build } from "./build.mjs";
 import { chromium } from "./chromium.mjs";
 import { buildExample } from "./example.mjs";
+import { promtool } from "./promtool.mjs";
 import { python } from "./python.mjs";
 import { asProgram } from "./setup.mjs";
 import { realCargo } from "./toolchain.mjs";
@@ -29,6 +30,7 @@ await asProgram(async () => {
     const use = (text) => files.some((file) => readFileSync(path.join(ROOT, file), "utf8").includes(text));
     if (use("startBrowser")) await chromium(say);
     if (use("local/python.mjs")) await python(say);
+    if (use("local/promtool.mjs")) await promtool(say);
     await buildExample();
     // Two files at a time: most of what a test does is wait, and each file has a database and a workerd of its own.
     // A test that failed half way must not keep the rest waiting for what it started.

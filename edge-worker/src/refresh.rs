@@ -43,6 +43,7 @@ pub(crate) async fn refresh_one(row: &ClaimedRow, config: &Config) -> Refreshed 
                 status: None,
                 tries: 0,
                 duration: now().since(started),
+                outline: None,
             }
         }
     };
@@ -87,6 +88,7 @@ async fn attempt(
                 status: answer.status,
                 tries,
                 duration: now().since(started),
+                outline: answer.outline,
             };
         };
         sleep(wait).await;

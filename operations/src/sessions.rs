@@ -8,7 +8,11 @@ use session_core::{time::Timestamp, wire::State};
 
 /// A session as an operator sees it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema), schemars(rename = "OperatorSession"))]
+#[cfg_attr(
+    feature = "schemas",
+    derive(schemars::JsonSchema),
+    schemars(rename = "OperatorSession")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// The row's primary key.

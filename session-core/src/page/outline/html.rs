@@ -3,8 +3,8 @@
 use std::{cell::RefCell, rc::Rc};
 
 use lol_html::{
-    AsciiCompatibleEncoding, DocumentContentHandlers, ElementContentHandlers, HandlerResult, HtmlRewriter,
-    MemorySettings, Settings, element,
+    AsciiCompatibleEncoding, DocumentContentHandlers, ElementContentHandlers, HtmlRewriter, MemorySettings,
+    Settings, element,
     html_content::{Comment, Element, TextChunk, TextType},
 };
 
@@ -43,8 +43,10 @@ fn rewriter(growing: &Rc<RefCell<Growing>>, content_type: Option<&str>) -> HtmlR
             comment.borrow_mut().put(Node::sized("comment", length));
             Ok(())
         });
-    let (selector, elements): (_, ElementContentHandlers<'static>) =
-        element!("*", move |seen| see_element(&element, seen));
+    let (selector, elements): (_, ElementContentHandlers<'static>) = element!("*", move |seen| {
+        see_element(&element, seen);
+        Ok(())
+    });
     let settings = Settings::new()
         .with_encoding(declared.unwrap_or_else(AsciiCompatibleEncoding::utf_8))
         .with_adjust_charset_on_meta_tag(declared.is_none())
@@ -56,7 +58,7 @@ fn rewriter(growing: &Rc<RefCell<Growing>>, content_type: Option<&str>) -> HtmlR
     HtmlRewriter::new(settings, ignore)
 }
 
-fn see_element(growing: &Rc<RefCell<Growing>>, element: &mut Element<'_, '_>) -> HandlerResult {
+fn see_element(growing: &Rc<RefCell<Growing>>, element: &mut Element<'_, '_>) {
     let name = listed(&ELEMENTS, &element.tag_name()).unwrap_or("other");
     let node = Node::new(format!("{name}{}", attributes(element)));
     let opened = growing
@@ -69,7 +71,6 @@ fn see_element(growing: &Rc<RefCell<Growing>>, element: &mut Element<'_, '_>) ->
             Ok(())
         }));
     }
-    Ok(())
 }
 
 /// The names of attributes, those unknown as one star at the end, and the value of `name` where it is known.

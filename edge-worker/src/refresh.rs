@@ -44,6 +44,7 @@ pub(crate) async fn refresh_one(row: &ClaimedRow, holder: &Holder, config: &Conf
                 status: None,
                 tries: 0,
                 duration: now().since(started),
+                outline: None,
             }
         }
     };
@@ -88,6 +89,7 @@ async fn attempt(
                 status: answer.status,
                 tries,
                 duration: now().since(started),
+                outline: answer.outline,
             };
         };
         sleep(wait).await;

@@ -7,7 +7,7 @@ use futures_util::{
     future::{Either, select},
 };
 use session_core::{
-    body::{Body, BodyReader},
+    body::{Beginning, Body, BodyReader},
     method::RefreshMethod,
     outcome::{Head, Outcome, classify},
     page::Progress,
@@ -33,6 +33,8 @@ pub(crate) struct Answer {
     pub(crate) status: Option<u16>,
     /// The `Set-Cookie` headers.
     pub(crate) set_cookies: Vec<String>,
+    /// Of a body that wasn't recognised: what it is made of.
+    pub(crate) outline: Option<String>,
 }
 
 impl Answer {
@@ -41,6 +43,7 @@ impl Answer {
             outcome,
             status: None,
             set_cookies: Vec::new(),
+            outline: None,
         }
     }
 }
@@ -122,12 +125,17 @@ async fn read(
     };
     let set_cookies = headers.get_all("Set-Cookie").unwrap_or_default();
     let told = |body| classify(head, body, &credentials.token, endpoint, now());
+    let mut outline = None;
     let outcome = if head.wants_body() {
         let reader = BodyReader::new(method, header("Content-Type").as_deref());
-        let (body, in_time) = read_body(&mut response, reader, left).await;
+        let (body, beginning, in_time) = read_body(&mut response, reader, left).await;
         match told(Some(&body)) {
             // A token that came before the time ran out counts: upstream has handed it out.
             Outcome::Refreshed(renewal) => Outcome::Refreshed(renewal),
+            Outcome::Unrecognised if in_time => {
+                outline = Some(beginning.outline());
+                Outcome::Unrecognised
+            }
             outcome if in_time => outcome,
             _ => Outcome::TimedOut,
         }
@@ -138,24 +146,36 @@ async fn read(
         outcome,
         status: Some(status),
         set_cookies,
+        outline,
     }
 }
 
-/// Also says whether the body ended within the time that was left.
-async fn read_body(response: &mut Response, mut reader: BodyReader, left: Duration) -> (Body, bool) {
+/// Also says how the body began, and whether it ended within the time that was left.
+async fn read_body(
+    response: &mut Response,
+    mut reader: BodyReader,
+    left: Duration,
+) -> (Body, Beginning, bool) {
+    let (complete, in_time) = read_chunks(response, &mut reader, left).await;
+    let beginning = reader.take_beginning();
+    (reader.finish(complete), beginning, in_time)
+}
+
+/// Whether the body came to its end, or far enough, and whether it did so within the time that was left.
+async fn read_chunks(response: &mut Response, reader: &mut BodyReader, left: Duration) -> (bool, bool) {
     let Ok(mut chunks) = response.stream() else {
-        return (reader.finish(true), true);
+        return (true, true);
     };
     let mut timer = pin!(sleep(left));
     loop {
         match select(chunks.next(), timer.as_mut()).await {
             Either::Left((Some(Ok(chunk)), _)) => match reader.write(&chunk) {
                 Progress::More => {}
-                Progress::Enough => return (reader.finish(true), true),
+                Progress::Enough => return (true, true),
             },
-            Either::Left((Some(Err(_)), _)) => return (reader.finish(false), true),
-            Either::Left((None, _)) => return (reader.finish(true), true),
-            Either::Right(((), _)) => return (reader.finish(false), false),
+            Either::Left((Some(Err(_)), _)) => return (false, true),
+            Either::Left((None, _)) => return (true, true),
+            Either::Right(((), _)) => return (false, false),
         }
     }
 }

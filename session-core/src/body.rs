@@ -5,7 +5,7 @@
 
 use crate::{
     method::RefreshMethod,
-    page::{Limits, Page, PageEnd, PageReader, Progress},
+    page::{Limits, OUTLINED_BYTES, Page, PageEnd, PageReader, Progress, outline},
     update::Update,
 };
 
@@ -21,9 +21,29 @@ pub enum Body {
     Update(Update),
 }
 
+/// How a body began, for an outline if nobody recognises it. It holds secrets, so it has no `Debug`.
+#[derive(Default)]
+pub struct Beginning {
+    content_type: Option<String>,
+    bytes: Vec<u8>,
+}
+
+impl Beginning {
+    /// What the body is made of, without anything of its own: see [`outline`].
+    pub fn outline(&self) -> String {
+        outline(&self.bytes, self.content_type.as_deref())
+    }
+
+    fn write(&mut self, chunk: &[u8]) {
+        let room = OUTLINED_BYTES.saturating_sub(self.bytes.len());
+        let (kept, _) = chunk.split_at(room.min(chunk.len()));
+        self.bytes.extend_from_slice(kept);
+    }
+}
+
 /// Reads a body.
 pub struct BodyReader {
-    content_type: Option<String>,
+    beginning: Beginning,
     kind: Kind,
 }
 
@@ -44,14 +64,16 @@ impl BodyReader {
             RefreshMethod::SetRefresh => page(content_type),
             RefreshMethod::TokenUpdate => Kind::Untold(0),
         };
-        Self {
+        let beginning = Beginning {
             content_type: content_type.map(str::to_owned),
-            kind,
-        }
+            bytes: Vec::new(),
+        };
+        Self { beginning, kind }
     }
 
     /// Takes the next bytes, decoded from any `Content-Encoding`.
     pub fn write(&mut self, chunk: &[u8]) -> Progress {
+        self.beginning.write(chunk);
         let chunk = self.tell(chunk);
         match &mut self.kind {
             Kind::Untold(_) => Progress::More,
@@ -70,11 +92,16 @@ impl BodyReader {
         }
     }
 
+    /// How the body began; what is read later begins another.
+    pub fn take_beginning(&mut self) -> Beginning {
+        std::mem::take(&mut self.beginning)
+    }
+
     /// Says what was found. `complete`: the body came to its end, it didn't break off.
     pub fn finish(self, complete: bool) -> Body {
         match self.kind {
             Kind::Untold(_) => {
-                let reader = PageReader::new(self.content_type.as_deref(), Limits::default());
+                let reader = PageReader::new(self.beginning.content_type.as_deref(), Limits::default());
                 Body::Page(reader.finish(complete))
             }
             Kind::Page(reader) => Body::Page(reader.finish(complete)),
@@ -104,7 +131,7 @@ impl BodyReader {
         let rest = chunk.get(skipped..).unwrap_or_default();
         *blanks = blanks.saturating_add(skipped);
         match rest.first() {
-            _ if *blanks > JSON_BYTES => self.kind = page(self.content_type.as_deref()),
+            _ if *blanks > JSON_BYTES => self.kind = page(self.beginning.content_type.as_deref()),
             Some(b'{' | b'[') => {
                 self.kind = Kind::Json {
                     text: Vec::new(),
@@ -112,7 +139,7 @@ impl BodyReader {
                 };
             }
             None => {}
-            Some(_) => self.kind = page(self.content_type.as_deref()),
+            Some(_) => self.kind = page(self.beginning.content_type.as_deref()),
         }
         rest
     }
@@ -224,6 +251,31 @@ mod tests {
         let whole = read([blanks.as_bytes()], true);
         for size in [1, 1000, JSON_BYTES, JSON_BYTES + 1] {
             assert_eq!(read(blanks.as_bytes().chunks(size), true), whole, "{size}");
+        }
+    }
+
+    #[test]
+    fn the_beginning_can_be_outlined_however_it_was_cut() {
+        let page = "<p>Ana</p>".repeat(10_000);
+        for (method, text, outline) in [
+            (
+                RefreshMethod::TokenUpdate,
+                TOLD,
+                "text/html, 18 bytes\nobject > newToken: string 3",
+            ),
+            (
+                RefreshMethod::SetRefresh,
+                &page,
+                "text/html, the first 65536 bytes\np ×6554 > text 3",
+            ),
+        ] {
+            for size in [7, usize::MAX] {
+                let mut reader = BodyReader::new(method, Some("text/html"));
+                for chunk in text.as_bytes().chunks(size) {
+                    reader.write(chunk);
+                }
+                assert_eq!(reader.take_beginning().outline(), outline, "{size}");
+            }
         }
     }
 }

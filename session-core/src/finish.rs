@@ -26,6 +26,8 @@ pub struct Attempt {
     pub tries: u32,
     /// How long all took.
     pub duration: Duration,
+    /// Of an answer that wasn't recognised: what it is made of.
+    pub outline: Option<String>,
 }
 
 /// One session's part of the database function `finish_sessions`. It holds secrets, so it has no `Debug`.
@@ -54,6 +56,8 @@ pub struct FinishEntry {
     upstream_status: Option<u16>,
     duration_ms: u64,
     tries: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outline: Option<String>,
 }
 
 /// What the database does with an entry.
@@ -112,6 +116,7 @@ impl FinishEntry {
             upstream_status: attempt.status,
             duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
             tries: attempt.tries,
+            outline: attempt.outline,
         }
     }
 
@@ -132,6 +137,7 @@ impl FinishEntry {
             upstream_status: None,
             duration_ms: 0,
             tries: 0,
+            outline: None,
         }
     }
 
@@ -166,27 +172,30 @@ mod tests {
     }
 
     fn written_as(outcome: Outcome, said_over: bool) -> Value {
-        let row: ClaimedRow = serde_json::from_value(json!({
-            "id": "1", "fence": 7, "consecutiveFailures": 2, "refusalsInDoubt": 0,
-            "inDoubt": false, "ageSeconds": 1100, "token": TOKEN,
-            "cookies": [{"name": "a", "value": "b"}], "fingerprint": null,
-        }))
-        .unwrap();
-        let attempt = Attempt {
+        entry_of(attempt(outcome, said_over))
+    }
+
+    fn attempt(outcome: Outcome, said_over: bool) -> Attempt {
+        Attempt {
             outcome,
             said_over,
             cookies: None,
             status: Some(200),
             tries: 1,
             duration: Duration::from_millis(120),
-        };
-        serde_json::to_value(FinishEntry::attempted(
-            &row,
-            attempt,
-            Duration::from_mins(20),
-            0.0,
-        ))
-        .unwrap()
+            outline: None,
+        }
+    }
+
+    fn entry_of(attempt: Attempt) -> Value {
+        let row: ClaimedRow = serde_json::from_value(json!({
+            "id": "1", "fence": 7, "consecutiveFailures": 2, "refusalsInDoubt": 0,
+            "inDoubt": false, "ageSeconds": 1100, "token": TOKEN,
+            "cookies": [{"name": "a", "value": "b"}], "fingerprint": null,
+        }))
+        .unwrap();
+        let entry = FinishEntry::attempted(&row, attempt, Duration::from_mins(20), 0.0);
+        serde_json::to_value(entry).unwrap()
     }
 
     #[test]
@@ -250,5 +259,13 @@ mod tests {
             written(Outcome::Throttled { retry_after })["retryAfterSeconds"],
             json!(120.0)
         );
+    }
+
+    #[test]
+    fn the_outline_of_what_was_not_recognised_is_told() {
+        let mut attempt = attempt(Outcome::Unrecognised, false);
+        attempt.outline = Some("text/html, 2 bytes\ntext 2".to_owned());
+        assert_eq!(entry_of(attempt)["outline"], json!("text/html, 2 bytes\ntext 2"));
+        assert_eq!(written(Outcome::Unrecognised).get("outline"), None);
     }
 }

@@ -9,6 +9,7 @@ mod calls;
 mod context;
 mod finds;
 mod lexer;
+mod outline;
 mod text;
 
 use std::{cell::RefCell, fmt, rc::Rc};
@@ -17,6 +18,8 @@ use encoding_rs::Encoding;
 use lol_html::{AsciiCompatibleEncoding, HtmlRewriter, MemorySettings, Settings};
 
 use finds::{Finds, Recent, handlers};
+
+pub use outline::{OUTLINE_BYTES, OUTLINED_BYTES, outline};
 
 /// The parser is fed in blocks of this many bytes, cut at the same places however the page arrives: so the
 /// result can't depend on how the network cut it.

@@ -43,6 +43,7 @@ fn refreshed(row: &ClaimedRow) -> FinishEntry {
         status: Some(200),
         tries: 1,
         duration: Duration::ZERO,
+        outline: None,
     };
     FinishEntry::attempted(row, attempt, Duration::from_mins(20), 0.5)
 }
@@ -55,6 +56,7 @@ fn failed(row: &ClaimedRow) -> FinishEntry {
         said_over: false,
         tries: 1,
         duration: Duration::ZERO,
+        outline: None,
     };
     FinishEntry::attempted(row, attempt, Duration::from_mins(20), 0.5)
 }

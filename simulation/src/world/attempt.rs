@@ -130,6 +130,7 @@ impl World {
             status,
             tries: refresh.tries,
             duration: spent,
+            outline: None,
         };
         let interval = Duration::from_secs(self.settings.policy.interval_seconds as u64);
         let entry = FinishEntry::attempted(&refresh.row, attempt, interval, self.rng.f64());

@@ -72,12 +72,15 @@ export function facts(pairs, { most = 80, heading = (text) => text } = {}) {
   );
 }
 
+/** Breaks after a comma or semicolon, lest numbers lose their units; elsewhere only in what is too long without. */
 function wrapped(text, most) {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const longer = lines.at(-1) === "" ? word : `${lines.at(-1)} ${word}`;
-    if (width(longer) <= most || lines.at(-1) === "") lines[lines.length - 1] = longer;
-    else lines.push(word);
+  const clauses = text.split(/(?<=[,;]) /);
+  const parts = clauses.flatMap((clause) => (width(clause) > most ? clause.split(" ") : [clause]));
+  const lines = [];
+  for (const part of parts) {
+    const longer = lines.length > 0 ? `${lines.at(-1)} ${part}` : part;
+    if (lines.length > 0 && width(longer) <= most) lines[lines.length - 1] = longer;
+    else lines.push(part);
   }
   return lines;
 }

@@ -7,6 +7,7 @@ import { misuse } from "./failure.mjs";
 import { run } from "./run.mjs";
 import { session } from "./session.mjs";
 import { status } from "./status.mjs";
+import { facts } from "./table.mjs";
 import { tail } from "./tail.mjs";
 
 const ONE_SESSION = "<id or e-mail>";
@@ -23,13 +24,13 @@ export const COMMANDS = {
     does: "refresh what is due, until nothing is",
     run,
     options: { once: { type: "boolean", does: "one run only, of up to 45 s" } },
-    more: "Exit code: 0 nothing failed, 1 something did or is left undone. Ctrl-C lets the run under way wind up.",
+    more: "Exit code: 0 nothing failed, 1 something did or is left undone.\nCtrl-C lets the run under way wind up.",
   },
   session: {
     does: "one session and what happened to it",
     run: session,
     operand: ONE_SESSION,
-    more: "Part of an e-mail is enough. Where several sessions match, they are listed: choose an id.",
+    more: "Part of an e-mail is enough. Where several sessions match, they are listed.",
   },
   enable: {
     does: "give a session back to the batch's care; one that was given up is taken up again",
@@ -52,17 +53,18 @@ export const COMMANDS = {
 };
 
 const SHARED = {
-  url: { type: "string", does: "the Worker's address (default KEEPALIVE_URL, or the local stack's)" },
+  url: { type: "string", does: "the Worker's address; by default KEEPALIVE_URL, or the local stack's" },
   json: { type: "boolean", does: "JSON on standard output, for programs" },
   timeout: {
     type: "string",
     default: "20",
-    does: "seconds to wait for an answer (default 20; a run has a minute more)",
+    does: "seconds to wait for an answer, by default 20; a run has a minute more",
   },
   help: { type: "boolean", short: "h", does: "this" },
 };
 
-const KEY = "The key is INTERNAL_API_KEY of the environment or of .dev.vars; the local stack needs none.";
+const KEY = `The key is INTERNAL_API_KEY of the environment or of .dev.vars; the local stack
+needs none.`;
 
 /** Answers `{ command, values, operands }`, or throws what is wrong, in a sentence. */
 export function understood(args) {
@@ -141,7 +143,4 @@ function described(options) {
   );
 }
 
-function pairs(list) {
-  const size = Math.max(...list.map(([name]) => name.length));
-  return list.map(([name, text]) => `  ${name.padEnd(size)}  ${text}`);
-}
+const pairs = (list) => facts(list, { most: 78 }).map((line) => `  ${line}`);

@@ -31,6 +31,12 @@ const WORKER_SETTINGS = [
   "ALLOWED_ORIGINS",
 ];
 
+/** For local development only: published here. */
+export const DEVELOPMENT = {
+  INTERNAL_API_KEY: "local-development-internal-key",
+  AIMHARDER_FINGERPRINT: "localdevelopmentfingerprint",
+};
+
 const DEFAULT_PORTS = {
   WORKER_PORT: 8787,
   SUPABASE_PORT: 54321,

@@ -8,7 +8,7 @@ import { build } from "./build.mjs";
 import { buildExample, startExample } from "./example.mjs";
 import { assertFree, until } from "./processes.mjs";
 import { seed } from "./seed.mjs";
-import { readSettings } from "./settings.mjs";
+import { DEVELOPMENT, readSettings } from "./settings.mjs";
 import { asProgram } from "./setup.mjs";
 import { postgrestBinary, signToken, startSupabase } from "./stack.mjs";
 import { takeState } from "./state.mjs";
@@ -16,11 +16,6 @@ import { startWrangler } from "./wrangler.mjs";
 
 const TICK_MS = 60_000;
 const LONGEST_TICK_MS = 90_000;
-/** For local development only: published here. */
-const DEVELOPMENT = {
-  INTERNAL_API_KEY: "local-development-internal-key",
-  AIMHARDER_FINGERPRINT: "localdevelopmentfingerprint",
-};
 
 const say = (text = "") => console.log(text);
 const started = [];

@@ -273,7 +273,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let events = self.optional_webhook("EVENT_WEBHOOK_URL");
         let format = self.text("ALERT_WEBHOOK_FORMAT").map(|text| text.parse());
         let format = match format {
-            None => alerts.as_ref().map(|url| Format::of_host(url.host_str().unwrap_or_default())),
+            None => alerts
+                .as_ref()
+                .map(|url| Format::of_host(url.host_str().unwrap_or_default())),
             Some(parsed) => self.checked("ALERT_WEBHOOK_FORMAT", "generic, slack or discord", parsed.ok()),
         };
         let key = self.text("WEBHOOK_SECRET").and_then(|text| {

@@ -136,7 +136,7 @@ fn describe(operation: Operation, schemas: &mut Schemas) -> Value {
         answer["headers"][name] = refer(header);
     }
     if let Some(schema) = &success.schema {
-        answer["content"] = json!({ "application/json": { "schema": schema } });
+        answer["content"] = json!({ success.kind: { "schema": schema } });
     }
     responses.insert(success.status.to_string(), answer);
     let mut statuses: Vec<_> = operation.codes.iter().map(|code| code.status()).collect();
@@ -208,10 +208,12 @@ fn failure(operation: &Operation, status: u16, schemas: &mut Schemas) -> Value {
     } else {
         json!({ "anyOf": kinds })
     };
-    json!({
-        "description": about.join("\n\n"), "headers": headers,
-        "content": { "application/json": { "schema": schema } },
-    })
+    let content = if operation.success.kind == "text/html" {
+        json!({ "text/html": { "schema": { "type": "string" } } })
+    } else {
+        json!({ "application/json": { "schema": schema } })
+    };
+    json!({ "description": about.join("\n\n"), "headers": headers, "content": content })
 }
 
 fn name(code: ErrorCode) -> String {

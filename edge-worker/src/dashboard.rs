@@ -111,7 +111,11 @@ async fn visit(
     asker: &Asker,
 ) -> Result<Response, ApiError> {
     let not_allowed = ApiError::MethodNotAllowed { allow: place.allow() };
-    if !place.allow().split(", ").any(|allowed| allowed == method.as_ref()) {
+    if !place
+        .allow()
+        .split(", ")
+        .any(|allowed| allowed == method.as_ref())
+    {
         return Err(not_allowed);
     }
     match (place, pass_of(request, config)) {
@@ -124,12 +128,7 @@ async fn visit(
     }
 }
 
-async fn show(
-    place: &Place,
-    pass: &Pass,
-    request: &Request,
-    config: &Config,
-) -> Result<Response, ApiError> {
+async fn show(place: &Place, pass: &Pass, request: &Request, config: &Config) -> Result<Response, ApiError> {
     let html = match place {
         Place::Overview | Place::Live => {
             let [hours] = operators::parameters(request, ["hours"])?;
@@ -145,7 +144,11 @@ async fn show(
         Place::Sessions => {
             let found = operators::find_as_asked(request, config).await?;
             let [query, _] = operators::parameters(request, ["query", "trouble"])?;
-            dashboard::found(&found, query.as_deref().unwrap_or_default(), &visit_of(pass, None))
+            dashboard::found(
+                &found,
+                query.as_deref().unwrap_or_default(),
+                &visit_of(pass, None),
+            )
         }
         Place::Session(id) => {
             let [notice] = operators::parameters(request, ["notice"])?;
@@ -191,7 +194,10 @@ async fn act(
         Place::Act(deed, id) => {
             let id = session_id(&id)?;
             let notice = perform(deed, &id, &pass.operator, config, asker).await?;
-            redirect(&format!("{PATH}/sessions/{}?notice={}", id.as_str(), notice.as_str()), None)
+            redirect(
+                &format!("{PATH}/sessions/{}?notice={}", id.as_str(), notice.as_str()),
+                None,
+            )
         }
         _ => Err(ApiError::NoSuchRoute),
     }
@@ -218,7 +224,11 @@ async fn perform(
     };
     let stored = config.set_enabled(id.as_str(), enabled, &operator.key_id).await?;
     stored.status.ok_or(ApiError::NoSuchSession)?;
-    Ok(if enabled { Notice::Enabled } else { Notice::Disabled })
+    Ok(if enabled {
+        Notice::Enabled
+    } else {
+        Notice::Disabled
+    })
 }
 
 /// Gives out a pass for the right key. Who has a wrong one is counted, as everywhere.

@@ -18,6 +18,14 @@ mod refresh;
 
 mod run;
 
+mod webhook;
+
+mod watch;
+
+mod analytics;
+
+mod alarm;
+
 mod tick;
 
 mod ensure;
@@ -57,7 +65,10 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
 #[event(scheduled)]
 pub async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     match config(&env) {
-        Err(error) => log::misconfigured(&error),
+        Err(error) => {
+            log::misconfigured(&error);
+            tick::misconfigured(&error, &env).await;
+        }
         Ok(config) if !config.cron_enabled => log::cron_disabled(),
         Ok(config) => tick::tick(config, &env).await,
     }

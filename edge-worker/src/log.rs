@@ -38,13 +38,18 @@ pub(crate) fn unwritten<'a>(session_ids: impl IntoIterator<Item = &'a str>, erro
     );
 }
 
-/// A run that ended.
-pub(crate) fn run(report: &Report) {
-    let line = json!({
+/// A run that ended, as it is logged.
+pub(crate) fn run_line(report: &Report) -> Value {
+    json!({
         "event": "run", "runId": report.summary.run_id, "requestId": report.request_id,
         "trigger": report.trigger.as_str(), "outcome": report.outcome(), "summary": report.summary,
         "error": report.error.map(DatabaseError::code),
-    });
+    })
+}
+
+/// A run that ended.
+pub(crate) fn run(report: &Report) {
+    let line = run_line(report);
     if report.error.is_some() || report.tally.failed_altogether() {
         line_error(&line);
     } else {

@@ -46,9 +46,19 @@ pub(crate) fn parameters<const N: usize>(
         let place = names.iter().position(|known| *known == name);
         match place.and_then(|place| values.get_mut(place)) {
             Some(slot @ None) => *slot = Some(value.into_owned()),
-            Some(Some(_)) => return Err(bad(format!("the parameter {} is given twice", names.join(" or ")))),
+            Some(Some(_)) => {
+                return Err(bad(format!(
+                    "the parameter {} is given twice",
+                    names.join(" or ")
+                )));
+            }
             None if N == 0 => return Err(bad("this address takes no parameters")),
-            None => return Err(bad(format!("the query may hold {}, and nothing else", names.join(" and ")))),
+            None => {
+                return Err(bad(format!(
+                    "the query may hold {}, and nothing else",
+                    names.join(" and ")
+                )));
+            }
         }
     }
     Ok(values)
@@ -83,7 +93,8 @@ pub(crate) async fn find(config: &Config, query: Option<&str>) -> Result<FoundSe
 /// The same, as a request asks for it.
 pub(crate) async fn find_as_asked(request: &Request, config: &Config) -> Result<FoundSessions, ApiError> {
     let [query, trouble] = parameters(request, ["query", "trouble"])?;
-    let fits = |query: &str| !query.trim().is_empty() && query.len() <= LONGEST_QUERY && !query.contains('\0');
+    let fits =
+        |query: &str| !query.trim().is_empty() && query.len() <= LONGEST_QUERY && !query.contains('\0');
     match (query, trouble.as_deref()) {
         (Some(query), None) if fits(&query) => find(config, Some(query.trim())).await,
         (None, Some("true")) => find(config, None).await,
@@ -163,7 +174,9 @@ pub(crate) async fn readiness(config: &Config) -> Readiness {
         Err(error) => {
             let is_schema = matches!(error, DatabaseError::Refused(404) | DatabaseError::Unintelligible);
             let text = match error {
-                DatabaseError::Refused(404) => "Its functions are missing: the migrations are not applied.".to_owned(),
+                DatabaseError::Refused(404) => {
+                    "Its functions are missing: the migrations are not applied.".to_owned()
+                }
                 error => format!("It can't be used: {error}."),
             };
             Readiness::of(Err((&text, is_schema)), config.cron_enabled)

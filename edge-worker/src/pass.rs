@@ -76,10 +76,13 @@ fn keyed_digest(key: &Secret, text: &str) -> String {
     };
     mac.update(b"aimharder-keepalive ");
     mac.update(text.as_bytes());
-    mac.finalize().into_bytes().iter().fold(String::new(), |mut hex, byte| {
-        _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    mac.finalize()
+        .into_bytes()
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 #[cfg(test)]
@@ -112,7 +115,16 @@ mod tests {
         let other = value.replace(".n.", ".m.");
         let mut cut = value.clone();
         cut.pop();
-        for forged in [later.as_str(), &other, &cut, "", ".", "..", "1.2.3", "9999999999999.n."] {
+        for forged in [
+            later.as_str(),
+            &other,
+            &cut,
+            "",
+            ".",
+            "..",
+            "1.2.3",
+            "9999999999999.n.",
+        ] {
             assert_eq!(read(forged, &keys(), NOON), None, "{forged}");
         }
         assert!(!value.contains(first.expose()));

@@ -15,13 +15,15 @@ use worker::{Context, Env, Headers, Method, Request, Response};
 use crate::{
     answer::{self, ApiError, mark_replayed, safeguard, success},
     config::{Config, config},
+    dashboard,
     database::{
         DatabaseError, Fate, FinishResult, Holder, KeptAnswer, Trigger, UserClaim, UserClaimResult, UserWish,
     },
     ensure,
     idempotency::{self, KeyDigest},
     identity::{self, Provenance},
-    log,
+    log, operators,
+    pass::Operator,
     rate_limit::{self, Counted},
     refresh::refresh_one,
     run::run,
@@ -55,7 +57,7 @@ const LONGEST_LIST: usize = 128 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All that we serve, and where. `{id}` stands for a session's.
-pub(crate) const ROUTES: [(&str, Route); 8] = [
+pub(crate) const ROUTES: [(&str, Route); 17] = [
     ("/healthz", Route::Health),
     ("/openapi.json", Route::Contract),
     ("/api/auth/refresh", Route::Refresh),
@@ -70,6 +72,15 @@ pub(crate) const ROUTES: [(&str, Route); 8] = [
         "/api/internal/sessions/{id}/disable",
         Route::SetEnabled { enabled: false },
     ),
+    ("/api/internal/sessions/{id}/refresh", Route::RefreshSession),
+    ("/api/internal/sessions/{id}", Route::Session),
+    ("/api/internal/sessions", Route::Sessions),
+    ("/api/internal/runs/{id}", Route::Run),
+    ("/api/internal/runs", Route::Runs),
+    ("/api/internal/overview", Route::Overview),
+    ("/api/internal/metrics", Route::Metrics),
+    ("/api/internal/health", Route::Readiness),
+    (dashboard::PATH, Route::Dashboard),
 ];
 
 /// What is at a path.
@@ -81,11 +92,29 @@ pub(crate) enum Route {
     SessionCheck,
     RunBatch,
     EnsureFresh,
-    SetEnabled { enabled: bool },
+    SetEnabled {
+        enabled: bool,
+    },
+    RefreshSession,
+    Session,
+    Sessions,
+    Run,
+    Runs,
+    Overview,
+    Metrics,
+    Readiness,
+    /// And all that is below it, which is for people: its own pages, forms and files.
+    Dashboard,
 }
 
 impl Route {
     fn of(path: &str) -> Option<Self> {
+        if path
+            .strip_prefix(dashboard::PATH)
+            .is_some_and(|rest| rest.starts_with('/'))
+        {
+            return Some(Self::Dashboard);
+        }
         let here = ROUTES
             .iter()
             .find(|(template, _)| *template == path || id_in(template, path).is_some());
@@ -98,7 +127,15 @@ impl Route {
             Self::Health | Self::Contract => "GET, HEAD",
             Self::SessionCheck => "GET, OPTIONS",
             Self::Refresh => "GET, POST, OPTIONS",
-            Self::RunBatch | Self::EnsureFresh | Self::SetEnabled { .. } => "POST",
+            Self::RunBatch | Self::EnsureFresh | Self::SetEnabled { .. } | Self::RefreshSession => "POST",
+            Self::Session
+            | Self::Sessions
+            | Self::Run
+            | Self::Runs
+            | Self::Overview
+            | Self::Metrics
+            | Self::Readiness => "GET",
+            Self::Dashboard => "GET, POST",
         }
     }
 
@@ -108,7 +145,7 @@ impl Route {
 }
 
 /// The id in a path that is like the template, which has a place for one.
-fn id_in<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+pub(crate) fn id_in<'a>(template: &str, path: &'a str) -> Option<&'a str> {
     let (before, after) = template.split_once("{id}")?;
     let id = path.strip_prefix(before)?.strip_suffix(after)?;
     (!id.contains('/')).then_some(id)
@@ -119,14 +156,18 @@ pub(crate) async fn answer(mut request: Request, env: &Env, context: &Context) -
     let request_id = fresh_id();
     let origin = request.headers().get("Origin").ok().flatten();
     let route = Route::of(&request.path());
-    let response = match dispatch(route, &mut request, env, context).await {
+    let response = match dispatch(route, &mut request, &request_id, env, context).await {
         Ok(response) => response,
         Err(error) => {
             if error.is_ours() {
                 let (code, reason) = error.to_log();
                 log::request_failed(&request_id, code, &reason);
             }
-            error.to_response(&request_id, now())?
+            let page = (route == Some(Route::Dashboard)).then(|| dashboard::trouble(&error));
+            match page {
+                Some(Ok(page)) => page,
+                _ => error.to_response(&request_id, now())?,
+            }
         }
     };
     response.headers().set("X-Request-Id", &request_id)?;
@@ -140,6 +181,7 @@ pub(crate) async fn answer(mut request: Request, env: &Env, context: &Context) -
 async fn dispatch(
     route: Option<Route>,
     request: &mut Request,
+    request_id: &str,
     env: &Env,
     context: &Context,
 ) -> Result<Response, ApiError> {
@@ -154,13 +196,28 @@ async fn dispatch(
         _ => {}
     }
     let config = config(env)?;
+    let asker = Asker::of(request, request_id);
     match (route, method) {
-        (Route::Refresh, Method::Post) => refresh_now(request, config, env, context).await,
+        (Route::Refresh, Method::Post) => refresh_now(request, asker, config, env, context).await,
         (Route::Refresh, Method::Get) => refresh_status(request, config, env, context).await,
         (Route::SessionCheck, Method::Get) => session_check(request, config, env, context).await,
-        (Route::RunBatch, Method::Post) => run_batch(request, config, env, context).await,
-        (Route::EnsureFresh, Method::Post) => ensure_fresh(request, config, env, context).await,
+        (Route::RunBatch, Method::Post) => run_batch(request, asker, config, env, context).await,
+        (Route::EnsureFresh, Method::Post) => ensure_fresh(request, asker, config, env, context).await,
         (Route::SetEnabled { enabled }, Method::Post) => set_enabled(request, config, env, enabled).await,
+        (Route::RefreshSession, Method::Post) => refresh_session(request, asker, config, env, context).await,
+        (Route::Dashboard, method @ (Method::Get | Method::Post)) => {
+            dashboard::answer(request, &method, config, env, &asker).await
+        }
+        (
+            route @ (Route::Session
+            | Route::Sessions
+            | Route::Run
+            | Route::Runs
+            | Route::Overview
+            | Route::Metrics
+            | Route::Readiness),
+            Method::Get,
+        ) => tell_operator(route, request, config, env).await,
         (Route::Refresh | Route::SessionCheck, Method::Options) => preflight(route),
         _ => Err(ApiError::MethodNotAllowed { allow: route.allow() }),
     }
@@ -179,6 +236,7 @@ fn method(request: &Request) -> Option<Method> {
 
 async fn refresh_now(
     request: &mut Request,
+    asker: Asker,
     config: &'static Config,
     env: &Env,
     context: &Context,
@@ -199,7 +257,6 @@ async fn refresh_now(
         session_id,
         key,
     };
-    let asker = Asker::of(request);
     cut_off(outlive_the_asker(context, async move { refresh_for(&wish, config, &asker).await }).await)?
 }
 
@@ -221,6 +278,7 @@ async fn refresh_for(wish: &UserWish, config: &Config, asker: &Asker) -> Result<
         run_id: None,
         lease_id: fresh_id(),
         trigger: Trigger::User,
+        request_id: asker.request_id().map(str::to_owned),
     };
     let mut wait = FIRST_LOOK;
     let give_up = now().after(config.timeout.saturating_add(BUSY_PAUSE));
@@ -280,7 +338,7 @@ async fn refresh_claimed(
     if !row.starts_in().is_zero() {
         sleep(row.starts_in()).await;
     }
-    let refreshed = refresh_one(row, config).await;
+    let refreshed = refresh_one(row, holder, config).await;
     let entries = std::slice::from_ref(&refreshed.entry);
     let finish = config.finish_with_key(holder, entries, MOST_CALLS_TO_WRITE, wish.key());
     let written = finish.await.answer?;
@@ -363,11 +421,12 @@ async fn own_session(
 
 async fn run_batch(
     request: &mut Request,
+    asker: Asker,
     config: &'static Config,
     env: &Env,
     context: &Context,
 ) -> Result<Response, ApiError> {
-    require_internal_key(request, config, env).await?;
+    let operator = require_internal_key(request, config, env).await?;
     let choice: BatchChoice = read_body(request).await?;
     let batch_size = choice.batch_size.map_or(config.batch_size, Whole::number);
     if choice.dry_run.unwrap_or_default() {
@@ -383,8 +442,12 @@ async fn run_batch(
                 .map(|interval| interval.as_secs() / 60),
         });
     }
-    let asker = Asker::of(request);
-    let work = async move { run(config, Trigger::Api, batch_size, config.subrequest_limit, &asker).await };
+    let work = async move {
+        let calls = config.subrequest_limit.saturating_sub(1);
+        let report = run(config, Trigger::Api, batch_size, calls, &asker).await;
+        operators::record(config, &operator, "run", None, report.outcome()).await;
+        report
+    };
     let report = cut_off(outlive_the_asker(context, work).await)?;
     let summary = Box::new(report.summary);
     match report.error {
@@ -399,6 +462,7 @@ async fn run_batch(
 
 async fn ensure_fresh(
     request: &mut Request,
+    asker: Asker,
     config: &'static Config,
     env: &Env,
     context: &Context,
@@ -410,7 +474,6 @@ async fn ensure_fresh(
         When::At(fresh_at) => return ok(&ensure::schedule(&wanted, fresh_at, config).await?),
         When::Now { max_age } => max_age,
     };
-    let asker = Asker::of(request);
     let work = async move { ensure::ensure_fresh(&wanted, max_age, config, &asker).await };
     match cut_off(outlive_the_asker(context, work).await)?? {
         (answer, Some(why)) => Err(ApiError::NoneFresh(why, Box::new(answer))),
@@ -424,25 +487,76 @@ async fn set_enabled(
     env: &Env,
     enabled: bool,
 ) -> Result<Response, ApiError> {
-    require_internal_key(request, config, env).await?;
+    let operator = require_internal_key(request, config, env).await?;
+    let id = id_in_path(request)?;
+    let NoChoice {} = read_body(request).await?;
+    let stored = config.set_enabled(id.as_str(), enabled, &operator.key_id).await?;
+    let status = stored.status.ok_or(ApiError::NoSuchSession)?;
+    ok(&status.into_care_answer(stored.now))
+}
+
+fn id_in_path(request: &Request) -> Result<SessionId, ApiError> {
     let path = request.path();
     let id = ROUTES
         .iter()
         .find_map(|(template, _)| id_in(template, &path))
         .ok_or(ApiError::NoSuchRoute)?;
-    let id = SessionId::parse(id)
-        .ok_or_else(|| ApiError::BadRequest("the session's id in the path must be a UUID".to_owned()))?;
+    SessionId::parse(id).ok_or_else(|| ApiError::BadRequest("the id in the path must be a UUID".to_owned()))
+}
+
+async fn refresh_session(
+    request: &mut Request,
+    asker: Asker,
+    config: &'static Config,
+    env: &Env,
+    context: &Context,
+) -> Result<Response, ApiError> {
+    let operator = require_internal_key(request, config, env).await?;
+    let id = id_in_path(request)?;
     let NoChoice {} = read_body(request).await?;
-    let stored = config.set_enabled(id.as_str(), enabled).await?;
-    let status = stored.status.ok_or(ApiError::NoSuchSession)?;
-    ok(&status.into_care_answer(stored.now))
+    let work = async move { operators::refresh(&id, &operator, config, &asker).await };
+    match cut_off(outlive_the_asker(context, work).await)?? {
+        (answer, Some(why)) => Err(ApiError::NoneFresh(why, Box::new(answer))),
+        (answer, None) => ok(&answer),
+    }
+}
+
+/// What only looks.
+async fn tell_operator(
+    route: Route,
+    request: &Request,
+    config: &Config,
+    env: &Env,
+) -> Result<Response, ApiError> {
+    require_internal_key(request, config, env).await?;
+    match route {
+        Route::Sessions => ok(&operators::find_as_asked(request, config).await?),
+        Route::Runs => ok(&operators::runs(request, config).await?),
+        Route::Overview => {
+            let [hours] = operators::parameters(request, ["hours"])?;
+            ok(&operators::overview(config, operators::hours(hours.as_deref())?).await?)
+        }
+        route => {
+            let [] = operators::parameters(request, [])?;
+            match route {
+                Route::Session => ok(&operators::session(config, &id_in_path(request)?).await?),
+                Route::Run => ok(&operators::run(config, &id_in_path(request)?).await?),
+                Route::Metrics => operators::metrics(config).await,
+                Route::Readiness => match operators::readiness(config).await {
+                    readiness if readiness.ready => ok(&readiness),
+                    readiness => Err(ApiError::NotReady(readiness)),
+                },
+                _ => Err(ApiError::NoSuchRoute),
+            }
+        }
+    }
 }
 
 /// Lets in who has a key, always. Who has none is counted: a guess that is right gets in, but a flood of them is told off.
-async fn require_internal_key(request: &Request, config: &Config, env: &Env) -> Result<(), ApiError> {
+async fn require_internal_key(request: &Request, config: &Config, env: &Env) -> Result<Operator, ApiError> {
     let key = request.headers().get("x-api-key").ok().flatten();
-    if identity::is_internal(key.as_deref(), &config.internal_api_keys) {
-        return Ok(());
+    if let Some(key) = identity::internal_key(key.as_deref(), &config.internal_api_keys) {
+        return Ok(Operator::with(key));
     }
     rate_limit::count(Counted::Address, &rate_limit::address(request), env).await?;
     Err(ApiError::InternalKey)
@@ -492,6 +606,13 @@ fn may_use_cookie(
     config: &Config,
     header: impl Fn(&'static str) -> Option<String>,
 ) -> bool {
+    let changes = method(request) != Some(Method::Get);
+    is_same_origin(request, config) && (!changes || header("Content-Type").is_some_and(|kind| is_json(&kind)))
+}
+
+/// Whether a page of this very site asks.
+pub(crate) fn is_same_origin(request: &Request, config: &Config) -> bool {
+    let header = |name| request.headers().get(name).ok().flatten();
     let (fetch_site, origin) = (header("Sec-Fetch-Site"), header("Origin"));
     let own_origin = request
         .url()
@@ -503,8 +624,7 @@ fn may_use_cookie(
         own_origin: &own_origin,
         allowed_origins: &config.allowed_origins,
     };
-    let changes = method(request) != Some(Method::Get);
-    provenance.is_same_origin() && (!changes || header("Content-Type").is_some_and(|kind| is_json(&kind)))
+    provenance.is_same_origin()
 }
 
 /// Forms, which any page can send, have other types.
@@ -535,6 +655,12 @@ async fn read_body<T: Body>(request: &mut Request) -> Result<T, ApiError> {
 /// Reads one that may hold a list.
 async fn read_long_body<T: Body>(request: &mut Request) -> Result<T, ApiError> {
     read_bounded(request, LONGEST_LIST).await
+}
+
+/// Reads a form of a few fields, as it is sent.
+pub(crate) async fn read_form(request: &mut Request) -> Result<Vec<u8>, ApiError> {
+    let body = within(BODY_TIMEOUT, read_bytes(request, LONGEST_BODY)).await;
+    body.map_err(|_| ApiError::BodyTimeout)?
 }
 
 async fn read_bounded<T: Body>(request: &mut Request, longest: usize) -> Result<T, ApiError> {

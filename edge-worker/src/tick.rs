@@ -3,16 +3,21 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
+use operations::overview::AlertKind;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use session_core::fanout::Capacity;
 use worker::{BatchMessageBuilder, Env, MessageBatch, MessageExt, Queue, QueueRetryOptionsBuilder};
 
 use crate::{
-    config::Config,
-    database::Trigger,
+    alarm, analytics,
+    config::{Config, ConfigError, alert_receiver},
+    database::{DatabaseError, Outlook, Trigger},
     log,
     run::{START_FOR, WIDTH, run},
     runtime::Asker,
+    watch, webhook,
 };
 
 /// The queue's binding in wrangler.toml.
@@ -23,6 +28,9 @@ const MESSAGES_IN_A_SEND: u32 = 100;
 
 /// A message that could not be dealt with comes again after this.
 const RETRY_AFTER_SECONDS: u32 = 30;
+
+/// Wrong settings are told again after this: how often is one of them.
+const DEFAULT_REPEAT: Duration = Duration::from_secs(60 * 60);
 
 /// What a message says: come and claim. Lost, doubled or late it does no harm, since what is due and who is at it are
 /// rows of the database.
@@ -41,13 +49,56 @@ enum WakeKind {
 /// Refreshes what is due, with help where there is too much of it for one.
 pub(crate) async fn tick(config: &Config, env: &Env) {
     let queue = env.queue(BINDING).ok().filter(|_| config.queue_enabled);
-    let calls = look_and_wake(config, queue.as_ref()).await;
-    let left = config.subrequest_limit.saturating_sub(calls);
-    drop(run(config, Trigger::Cron, config.batch_size, left, &Asker::nobody()).await);
+    ping(config, "start", "").await;
+    let (outlook, calls) = look_and_wake(config, queue.as_ref()).await;
+    let left = config
+        .subrequest_limit
+        .saturating_sub(calls)
+        .saturating_sub(watch::calls_to_watch(config));
+    let nobody = Asker::nobody();
+    let work = run(config, Trigger::Cron, config.batch_size, left, &nobody);
+    let (report, ()) = join(work, watch_and_sound(config, outlook.as_ref())).await;
+    analytics::write(&report, env);
+    let suffix = if report.outcome() == "done" { "" } else { "fail" };
+    ping(config, suffix, &log::run_line(&report).to_string()).await;
 }
 
-/// Answers how many fetches it took. Whatever goes wrong here, the tick's own run goes ahead.
-async fn look_and_wake(config: &Config, queue: Option<&Queue>) -> u32 {
+/// Tells, as far as that can be done, that the settings are wrong.
+pub(crate) async fn misconfigured(error: &ConfigError, env: &Env) {
+    if let Some(receiver) = alert_receiver(env) {
+        let details = json!({ "reason": error.to_string() });
+        alarm::sound(AlertKind::Misconfigured, details, &receiver, DEFAULT_REPEAT).await;
+    }
+}
+
+async fn watch_and_sound(config: &Config, outlook: Result<&Outlook, &DatabaseError>) {
+    match outlook {
+        Err(error @ DatabaseError::Refused(_)) => {
+            if let Some(receiver) = &config.alerts {
+                let details = json!({ "code": error.code() });
+                alarm::sound(AlertKind::DatabaseRefused, details, receiver, config.alert_repeat).await;
+            }
+        }
+        outlook => {
+            watch::watch(config, outlook.ok()).await;
+            if let (Some(receiver), Ok(_)) = (&config.alerts, outlook) {
+                alarm::quiet(AlertKind::DatabaseRefused, receiver).await;
+                alarm::quiet(AlertKind::Misconfigured, receiver).await;
+            }
+        }
+    }
+}
+
+async fn ping(config: &Config, suffix: &str, body: &str) {
+    if let Some(url) = &config.ping_url
+        && let Err(error) = webhook::ping(url, suffix, body).await
+    {
+        log::not_pinged(error.as_str());
+    }
+}
+
+/// Answers what there is to do, and how many fetches it took. Whatever goes wrong here, the tick's own run goes ahead.
+async fn look_and_wake(config: &Config, queue: Option<&Queue>) -> (Result<Outlook, DatabaseError>, u32) {
     let mut capacity = Capacity {
         calls: config.subrequest_limit,
         sessions: config.sessions_per_run,
@@ -62,7 +113,7 @@ async fn look_and_wake(config: &Config, queue: Option<&Queue>) -> u32 {
         Ok(outlook) => outlook,
         Err(error) => {
             log::no_outlook(error);
-            return 1;
+            return (Err(error), 1);
         }
     };
     if let Some(recommended) = outlook.recommended_interval()
@@ -74,9 +125,10 @@ async fn look_and_wake(config: &Config, queue: Option<&Queue>) -> u32 {
     capacity.refresh = Duration::from_millis(outlook.refresh_ms.unwrap_or_default());
     let helpers = capacity.helpers(outlook.due);
     let Some(queue) = queue.filter(|_| helpers > 0 && outlook.held.is_none()) else {
-        return 1;
+        return (Ok(outlook), 1);
     };
-    wake(queue, helpers).await.saturating_add(1)
+    let calls = wake(queue, helpers).await.saturating_add(1);
+    (Ok(outlook), calls)
 }
 
 async fn wake(queue: &Queue, helpers: u32) -> u32 {

@@ -127,14 +127,21 @@ fn judge(facts: &Facts, cron_enabled: bool) -> [Check; 4] {
     let schema = check(
         CheckName::Migrations,
         facts.schema >= SCHEMA,
-        format!("The functions are of version {}; {SCHEMA} is wanted.", facts.schema),
+        format!(
+            "The functions are of version {}; {SCHEMA} is wanted.",
+            facts.schema
+        ),
     );
     [schema, oldest, cron(facts, cron_enabled), breaker]
 }
 
 fn cron(facts: &Facts, enabled: bool) -> Check {
     if !enabled {
-        return check(CheckName::Cron, true, "It is switched off by REFRESH_CRON_ENABLED.");
+        return check(
+            CheckName::Cron,
+            true,
+            "It is switched off by REFRESH_CRON_ENABLED.",
+        );
     }
     match facts.last_tick_at.map(|at| facts.now.since(at).as_secs()) {
         Some(ago) => check(

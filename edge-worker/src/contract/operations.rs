@@ -1,5 +1,10 @@
 //! What each method of each route takes and answers.
 
+use operations::{
+    health::Readiness,
+    overview::Overview,
+    sessions::{FoundSessions, RunHistory, Runs, SessionHistory},
+};
 use schemars::Schema;
 use serde_json::{Value, json};
 use session_core::{
@@ -36,6 +41,8 @@ pub(super) struct Success {
     pub(super) about: &'static str,
     pub(super) schema: Option<Value>,
     pub(super) headers: &'static [(&'static str, &'static str)],
+    /// Its media type.
+    pub(super) kind: &'static str,
 }
 
 /// Whether a failure with a code holds more than every failure does.
@@ -103,6 +110,8 @@ const ATTEMPT: [ErrorCode; 12] = [
     ErrorCode::Superseded,
 ];
 
+const JSON: &str = "application/json";
+
 const BODY: [ErrorCode; 2] = [ErrorCode::BodyTimeout, ErrorCode::BodyTooLarge];
 
 const INTERNAL: [ErrorCode; 3] = [
@@ -140,6 +149,94 @@ pub(super) fn operation(route: Route, method: &str, schemas: &mut Schemas) -> Op
         (Route::RunBatch, "POST") => run_batch(schemas),
         (Route::EnsureFresh, "POST") => ensure_fresh(schemas),
         (Route::SetEnabled { enabled }, "POST") => set_enabled(enabled, schemas),
+        (Route::RefreshSession, "POST") => refresh_session(schemas),
+        (Route::Session, "GET") => Operation {
+            id: "session",
+            summary: "One session and what happened to it",
+            parameters: vec![id_in_path("The session.")],
+            codes: [
+                &LOOK[..],
+                &DATABASE,
+                &[ErrorCode::NotFound, ErrorCode::SessionNotFound],
+            ]
+            .concat(),
+            ..look(ok(
+                "How it stands, and its history.",
+                vec![schemas.answer::<SessionHistory>()],
+            ))
+        },
+        (Route::Sessions, "GET") => Operation {
+            id: "sessions",
+            summary: "Look for sessions",
+            about: "Either `query` or `trouble=true`, for those that are expired, given up or failing. At most 50 are told.",
+            parameters: vec![
+                parameter(
+                    "query",
+                    "A part of an e-mail address, or an id.",
+                    json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+                ),
+                parameter("trouble", "Those in trouble.", json!({ "const": "true" })),
+            ],
+            ..look(ok("What was found.", vec![schemas.answer::<FoundSessions>()]))
+        },
+        (Route::Run, "GET") => Operation {
+            id: "run",
+            summary: "One run and what failed in it",
+            parameters: vec![id_in_path("The run.")],
+            codes: [&LOOK[..], &DATABASE, &[ErrorCode::NotFound]].concat(),
+            ..look(ok("The run.", vec![schemas.answer::<RunHistory>()]))
+        },
+        (Route::Runs, "GET") => Operation {
+            id: "runs",
+            summary: "The latest runs",
+            parameters: vec![parameter(
+                "limit",
+                "How many, 20 if not given.",
+                json!({ "type": "integer", "minimum": 1, "maximum": 100 }),
+            )],
+            ..look(ok("Newest first.", vec![schemas.answer::<Runs>()]))
+        },
+        (Route::Overview, "GET") => Operation {
+            id: "overview",
+            summary: "How everything stands",
+            parameters: vec![parameter(
+                "hours",
+                "For how long back, 24 if not given.",
+                json!({ "enum": [24, 168] }),
+            )],
+            ..look(ok(
+                "What the dashboard shows.",
+                vec![schemas.answer::<Overview>()],
+            ))
+        },
+        (Route::Metrics, "GET") => Operation {
+            id: "metrics",
+            summary: "Metrics, as OpenMetrics text",
+            ..look(text(
+                "For Prometheus and the like.",
+                "application/openmetrics-text",
+            ))
+        },
+        (Route::Readiness, "GET") => Operation {
+            id: "readiness",
+            summary: "Whether all is well, and what is not",
+            codes: [
+                &LOOK[..],
+                &[
+                    ErrorCode::Misconfigured,
+                    ErrorCode::Interrupted,
+                    ErrorCode::NotReady,
+                ],
+            ]
+            .concat(),
+            detail: Some(schemas.answer::<Readiness>()),
+            detailed: |code| match code {
+                ErrorCode::NotReady => Detail::Always,
+                _ => Detail::Never,
+            },
+            ..look(ok("All is well.", vec![schemas.answer::<Readiness>()]))
+        },
+        (Route::Dashboard, method) => dashboard(method),
         _ => panic!("{method} of {route:?} is not described"),
     }
 }
@@ -175,6 +272,7 @@ fn ok(about: &'static str, schemas: Vec<Schema>) -> Success {
         about,
         schema: Some(json!({ "allOf": [kind, { "$ref": "#/components/schemas/Success" }] })),
         headers: &[],
+        kind: JSON,
     }
 }
 
@@ -203,6 +301,7 @@ fn contract(method: &str) -> Operation {
         ..plain(
             "public",
             Success {
+                kind: JSON,
                 status: 200,
                 about: "OpenAPI 3.1.",
                 schema: (!is_head).then(|| json!({ "type": "object", "required": ["openapi", "paths"] })),
@@ -257,6 +356,7 @@ fn preflight(id: &'static str) -> Operation {
         ..plain(
             "users",
             Success {
+                kind: JSON,
                 status: 204,
                 about: "What may be sent; `Access-Control-Allow-Origin` is there if the origin may call.",
                 schema: None,
@@ -332,12 +432,88 @@ fn ensure_fresh(schemas: &mut Schemas) -> Operation {
     }
 }
 
+const LOOK: [ErrorCode; 3] = INTERNAL;
+
+/// What only looks.
+fn look(success: Success) -> Operation {
+    Operation {
+        security: json!([{ "key": [] }]),
+        codes: [&LOOK[..], &DATABASE].concat(),
+        ..plain("internal", success)
+    }
+}
+
+fn text(about: &'static str, kind: &'static str) -> Success {
+    Success {
+        status: 200,
+        about,
+        schema: Some(json!({ "type": "string" })),
+        headers: &[],
+        kind,
+    }
+}
+
+fn parameter(name: &str, about: &str, schema: Value) -> Value {
+    json!({ "name": name, "in": "query", "description": about, "schema": schema })
+}
+
+fn id_in_path(about: &str) -> Value {
+    json!({
+        "name": "id", "in": "path", "required": true, "description": about,
+        "schema": { "type": "string", "format": "uuid" },
+    })
+}
+
+fn dashboard(method: &str) -> Operation {
+    let is_sign_in = method == "POST";
+    let success = if is_sign_in {
+        Success {
+            status: 303,
+            schema: None,
+            ..text("Signed in.", "text/html")
+        }
+    } else {
+        text("The page.", "text/html")
+    };
+    Operation {
+        id: if is_sign_in {
+            "dashboardSignIn"
+        } else {
+            "dashboard"
+        },
+        summary: if is_sign_in {
+            "Sign in to the dashboard, by its own form"
+        } else {
+            "The dashboard, a page for people"
+        },
+        about: "What is below this address is the page's own, and no interface.",
+        security: json!([]),
+        codes: [&LOOK[..], &DATABASE, &BODY, &[ErrorCode::CrossSite]].concat(),
+        ..plain("internal", success)
+    }
+}
+
+fn refresh_session(schemas: &mut Schemas) -> Operation {
+    let fresh = ensure_fresh(schemas);
+    Operation {
+        id: "refreshSession",
+        summary: "Refresh one session now, whatever its age",
+        about: "There is one entry. What was done is recorded, with the key's id.",
+        parameters: vec![id_in_path("The session.")],
+        body: Some(schemas.request::<NoChoice>()),
+        needs_body: false,
+        codes: [
+            &fresh.codes[..],
+            &[ErrorCode::NotFound, ErrorCode::SessionNotFound],
+        ]
+        .concat(),
+        ..fresh
+    }
+}
+
 fn set_enabled(enabled: bool, schemas: &mut Schemas) -> Operation {
     let job = of_job(ok("How it stands now.", vec![schemas.answer::<CareAnswer>()]));
-    let id = json!({
-        "name": "id", "in": "path", "required": true, "description": "The session.",
-        "schema": { "type": "string", "format": "uuid" },
-    });
+    let id = id_in_path("The session.");
     Operation {
         id: if enabled { "enable" } else { "disable" },
         summary: if enabled {

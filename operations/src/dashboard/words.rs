@@ -35,8 +35,8 @@ pub(super) fn many(value: impl Into<u64>, thing: &str) -> String {
 pub(super) fn long(seconds: impl Into<u64>) -> String {
     let seconds = seconds.into();
     match seconds {
-        0..120 => many(seconds, "second"),
-        120..7_200 => many(seconds / 60, "minute"),
+        0..60 => many(seconds, "second"),
+        60..7_200 => many(seconds / 60, "minute"),
         7_200..172_800 => many(seconds / 3_600, "hour"),
         _ => many(seconds / 86_400, "day"),
     }
@@ -75,10 +75,10 @@ pub(super) fn minute(at: Timestamp) -> String {
 
 /// A time as people see it, and the exact one for whoever points at it, or reads it by a program.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> Markup {
-    let text = if at > now {
-        format!("in {}", long(at.since(now).as_secs()))
-    } else {
-        format!("{} ago", long(now.since(at).as_secs()))
+    let text = match (at > now, now.since(at).as_secs()) {
+        (true, _) => format!("in {}", long(at.since(now).as_secs())),
+        (false, 0..5) => "just now".to_owned(),
+        (false, seconds) => format!("{} ago", long(seconds)),
     };
     moment(at, &text)
 }
@@ -258,7 +258,8 @@ mod tests {
     fn lengths_are_told_in_a_sensible_unit() {
         for (seconds, text) in [
             (1_u32, "1 second"),
-            (119, "119 seconds"),
+            (59, "59 seconds"),
+            (119, "1 minute"),
             (120, "2 minutes"),
             (7_200, "2 hours"),
             (200_000, "2 days"),

@@ -310,7 +310,7 @@ mod tests {
             hint: String::new(),
         };
         let svg = bars(&[bar], Scale::up_to(1_000_001.0)).into_string();
-        assert!(svg.contains(r##"height="2.5" fill="url(#look-over)""##), "{svg}");
+        assert!(svg.contains(r#"height="2.5" fill="url(#look-over)""#), "{svg}");
     }
 
     #[test]

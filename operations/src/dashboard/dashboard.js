@@ -81,7 +81,8 @@ function failed(trouble) {
   if (!first && stale.dataset.text === text) return;
   stale.dataset.text = text;
   stale.replaceChildren(text);
-  if (trouble.link) stale.append(Object.assign(document.createElement("a"), { href: location.href, textContent: trouble.link }));
+  if (trouble.link)
+    stale.append(Object.assign(document.createElement("a"), { href: location.href, textContent: trouble.link }));
 }
 
 async function update() {

@@ -32,7 +32,7 @@ fn told(verdict: &Verdict) -> Markup {
         Level::Bad => ("bad", "✕", "Bad"),
     };
     html! {
-        div.verdict class=(class) {
+        div.verdict.(class) {
             span.sign aria-hidden="true" { (sign) }
             div {
                 p.sentence { strong { (word) ":" } " " (verdict.sentence) }

@@ -76,7 +76,7 @@ fn told(visit: &Visit<'_>) -> Markup {
     };
     let (class, sign) = if good { ("good", "✓") } else { ("attention", "!") };
     html! {
-        p.notice class=(class) role="status" { span.sign aria-hidden="true" { (sign) } (text) }
+        p.notice.(class) role="status" { span.sign aria-hidden="true" { (sign) } (text) }
     }
 }
 

@@ -74,13 +74,15 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// A scale that `most` fits on, with three to five round steps.
+    /// A scale that `most` fits on, with two to four round steps.
     pub(super) fn up_to(most: f64) -> Self {
         let most = most.max(4.0);
         let rough = most / 4.0;
         let power = 10_f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|times| times * power);
-        let step = step.into_iter().find(|step| *step >= rough).unwrap_or(rough);
+        // Counts have no halves.
+        let round = [1.0, 2.0, if power < 10.0 { 5.0 } else { 2.5 }, 5.0, 10.0];
+        let mut steps = round.into_iter().map(|times| times * power);
+        let step = steps.find(|step| *step >= rough).unwrap_or(rough);
         Self {
             most: (most / step).ceil() * step,
             step,
@@ -208,7 +210,7 @@ pub(super) fn line(points: &[(f64, f64)], gap: f64, scale: Scale, class: &str) -
         svg x="0" y=(pixels(TOP)) width="100%" height=(pixels(HEIGHT)) viewBox={ "0 0 1000 " (pixels(HEIGHT)) }
             preserveAspectRatio="none" overflow="visible" {
             @for piece in points.chunk_by(|one, next| next.0 - one.0 <= gap) {
-                polyline.line class=(class) vector-effect="non-scaling-stroke" points=(path(piece, scale)) {}
+                polyline.line.(class) vector-effect="non-scaling-stroke" points=(path(piece, scale)) {}
             }
         }
     }
@@ -267,7 +269,7 @@ pub(super) fn line_entry(class: &str, text: &str) -> Markup {
     html! {
         li {
             svg width="24" height="14" aria-hidden="true" focusable="false" {
-                line.line class=(class) x1="0" x2="24" y1="7" y2="7" {}
+                line.line.(class) x1="0" x2="24" y1="7" y2="7" {}
             }
             (text)
         }
@@ -292,7 +294,7 @@ mod tests {
             (0.0, 4.0, 1.0),
             (7.0, 8.0, 2.0),
             (1_204.0, 1_500.0, 500.0),
-            (95.0, 100.0, 50.0),
+            (95.0, 100.0, 25.0),
         ] {
             let scale = Scale::up_to(most);
             assert_eq!((scale.most, scale.step), (top, step), "{most}");
@@ -308,7 +310,7 @@ mod tests {
             hint: String::new(),
         };
         let svg = bars(&[bar], Scale::up_to(1_000_001.0)).into_string();
-        assert!(svg.contains(r##"height="2.5" fill="url(#look-over)""##), "{svg}");
+        assert!(svg.contains(r#"height="2.5" fill="url(#look-over)""#), "{svg}");
     }
 
     #[test]

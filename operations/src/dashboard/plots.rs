@@ -213,7 +213,7 @@ fn attempts(overview: &Overview, axis: &Axis) -> Markup {
         id: "attempts",
         title,
         summary: attempts_in_words(&sums, axis.span),
-        axes: [&format!("attempts in {}", long(seconds)), "UTC"],
+        axes: [&format!("attempts per {}", long(seconds)), "UTC"],
         scale,
         write: round,
         ticks: axis.ticks(),
@@ -270,7 +270,7 @@ fn outcome_table(sums: &BTreeMap<String, u64>) -> Markup {
                 caption.unseen { "Attempts by every outcome" }
                 thead { tr { th scope="col" { "Outcome" } th scope="col" { "What it means" } th.number scope="col" { "Attempts" } } }
                 tbody {
-                    @for (code, count) in sums {
+                    @for (code, count) in sums.iter().filter(|(_, count)| **count > 0) {
                         tr { th scope="row" { (plain(code)) } td { (outcome(code)) } td.number { (number(*count)) } }
                     }
                 }
@@ -319,7 +319,7 @@ fn ages(overview: &Overview) -> Markup {
         title,
         summary: ages_in_words(overview),
         axes: [
-            &format!("sessions in {}", many(width as u64, "minute")),
+            &format!("sessions per {}", many(width as u64, "minute")),
             "age in minutes",
         ],
         scale,

@@ -100,7 +100,7 @@ pub(super) fn badge(session: &Session) -> Markup {
         _ => "bad",
     };
     let word = if class == "attention" { "Failing" } else { word };
-    html! { span.badge class=(class) { (word) } }
+    html! { span.badge.(class) { (word) } }
 }
 
 fn why(session: &Session) -> Markup {
@@ -132,7 +132,7 @@ fn one_alert(alert: &Alert, now: Timestamp) -> Markup {
     html! {
         li {
             p {
-                span.badge class=(class) { (word) } " "
+                span.badge.(class) { (word) } " "
                 strong { (alert_name(alert.kind)) } ". " (alert_details(alert))
             }
             p.quiet {
@@ -266,12 +266,12 @@ pub(super) fn attempts(title: &str, attempts: &[Attempt], now: Timestamp, of_ses
     let other = if of_session { "By" } else { "Session" };
     let heads = [
         "When",
-        "UTC",
         "What came of it",
         "Status",
         "Took",
         "Calls",
         "Age before",
+        "UTC",
         other,
     ];
     let inside = html! {
@@ -285,12 +285,12 @@ fn attempt_row(attempt: &Attempt, now: Timestamp, of_session: bool) -> Markup {
     html! {
         tr {
             th scope="row" { (ago(attempt.finished_at, now)) }
-            td { (moment(attempt.finished_at, &minute(attempt.finished_at))) }
             td.why { (outcome(&attempt.outcome)) }
             td.number { (attempt.upstream_status.map_or_else(dash, |status| status.to_string())) }
             td.number { (took(attempt.duration_ms)) }
             td.number { (number(attempt.tries)) }
             td { (attempt.age_seconds.map_or_else(dash, long)) }
+            td { (moment(attempt.finished_at, &minute(attempt.finished_at))) }
             td {
                 @if !of_session {
                     (session_link(&attempt.session_id, short(&attempt.session_id)))

@@ -35,8 +35,8 @@ pub(super) fn many(value: impl Into<u64>, thing: &str) -> String {
 pub(super) fn long(seconds: impl Into<u64>) -> String {
     let seconds = seconds.into();
     match seconds {
-        0..120 => many(seconds, "second"),
-        120..7_200 => many(seconds / 60, "minute"),
+        0..60 => many(seconds, "second"),
+        60..7_200 => many(seconds / 60, "minute"),
         7_200..172_800 => many(seconds / 3_600, "hour"),
         _ => many(seconds / 86_400, "day"),
     }
@@ -75,10 +75,10 @@ pub(super) fn minute(at: Timestamp) -> String {
 
 /// A time as people see it, and the exact one for whoever points at it, or reads it by a program.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> Markup {
-    let text = if at > now {
-        format!("in {}", long(at.since(now).as_secs()))
-    } else {
-        format!("{} ago", long(now.since(at).as_secs()))
+    let text = match (at > now, now.since(at).as_secs()) {
+        (true, _) => format!("in {}", long(at.since(now).as_secs())),
+        (false, 0..5) => "just now".to_owned(),
+        (false, seconds) => format!("{} ago", long(seconds)),
     };
     moment(at, &text)
 }
@@ -249,8 +249,13 @@ mod tests {
 
     #[test]
     fn thousands_have_their_commas() {
-        for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(number(value as u64), text);
+        for (value, text) in [
+            (0_u32, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(number(value), text);
         }
     }
 
@@ -258,7 +263,8 @@ mod tests {
     fn lengths_are_told_in_a_sensible_unit() {
         for (seconds, text) in [
             (1_u32, "1 second"),
-            (119, "119 seconds"),
+            (59, "59 seconds"),
+            (119, "1 minute"),
             (120, "2 minutes"),
             (7_200, "2 hours"),
             (200_000, "2 days"),
@@ -278,7 +284,7 @@ mod tests {
     #[test]
     fn a_time_is_told_in_words_and_exactly() {
         let at = Timestamp::from_millis(1_766_731_601_250);
-        let text = ago(at, at.after(std::time::Duration::from_secs(180))).into_string();
+        let text = ago(at, at.after(std::time::Duration::from_mins(3))).into_string();
         assert!(text.contains(">3 minutes ago<"), "{text}");
         assert!(text.contains(r#"datetime="2025-12-26T06:46:41.250Z""#), "{text}");
         assert!(text.contains(r#"title="2025-12-26 06:46 UTC""#), "{text}");

@@ -99,6 +99,12 @@ test("rules, their tests and the dashboard name nothing that is not there, and t
   assert.deepEqual(unseen, []);
 });
 
+test("the document explains each metric in the words of its help, and lists each alert", () => {
+  const text = read("docs", "OPERATIONS.md");
+  for (const help of found(metrics, /^# HELP \w+ (.*)/gm)) assert.ok(text.includes(` ${help} |`), help);
+  for (const name of alerts) assert.ok(text.includes(`| \`${name}\` |`), name);
+});
+
 test("labels asked for are labels that are told", () => {
   const told = found(metrics, /(\w+="[^"]*")/g);
   const asked = found(`${rules}${expressions.join("\n")}`, /(\b(?:state|outcome|trigger|kind|alert)=~?"[^"]*")/g);

@@ -16,8 +16,8 @@ const DISCORD_DESCRIPTION: usize = 4_096;
 /// Room for what is put around an outline in a description.
 const FENCES: usize = 16;
 
-const RED: u32 = 0xC6_28_28;
-const GREEN: u32 = 0x2E_7D_32;
+const RED: u32 = 0x00C6_2828;
+const GREEN: u32 = 0x002E_7D32;
 
 /// The body for an incoming webhook of Slack's.
 pub(super) fn slack(words: &Words) -> Value {
@@ -70,13 +70,11 @@ fn escaped(text: &str, most: usize, escape: fn(char) -> String) -> String {
     let mut left = most.saturating_sub(1);
     for char in text.chars() {
         let piece = escape(char);
-        match left.checked_sub(width(&piece)) {
-            Some(rest) => left = rest,
-            None => {
-                out.push('…');
-                break;
-            }
-        }
+        let Some(rest) = left.checked_sub(width(&piece)) else {
+            out.push('…');
+            break;
+        };
+        left = rest;
         out.push_str(&piece);
     }
     out

@@ -1,6 +1,6 @@
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::*;
+use super::{words::ATTRIBUTES, *};
 
 const HTML: Option<&str> = Some("text/html; charset=utf-8");
 const JSON: Option<&str> = Some("application/json");
@@ -80,6 +80,27 @@ fn the_first_line_tells_type_and_size() {
         outline(large.as_bytes(), None),
         "no type, the first 65536 bytes\ntext 65536"
     );
+}
+
+#[test]
+fn what_comes_by_turns_is_told_once_each() {
+    let head = "<meta name=a content=b>\n<link rel=x href=y>\n".repeat(60);
+    assert_eq!(
+        lines(&format!("<head>{head}</head>"), HTML),
+        "head\n meta[name content] ×60\n link[rel href] ×60"
+    );
+}
+
+#[test]
+fn of_a_page_too_varied_to_be_told_the_scripts_words_are() {
+    let varied = ATTRIBUTES
+        .iter()
+        .flat_map(|one| ATTRIBUTES.iter().map(move |other| format!("<p {one} {other}>")));
+    let page = varied.collect::<String>() + "<script>localStorage.setItem(key, value)</script>";
+    let outline = outline(page.as_bytes(), None);
+    let first = " bytes\nscripts hold: localStorage setItem\np[action";
+    assert!(outline.contains(first), "{outline}");
+    assert!(outline.ends_with('…') && outline.len() <= OUTLINE_BYTES);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! An outline before it is written: nodes in nodes, those alike folded into one.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use super::OUTLINE_BYTES;
 
@@ -9,6 +9,9 @@ pub(super) const MOST_DEPTH: usize = 40;
 
 /// How deep it is shown: the deepest that fits.
 const SHOWN_DEPTHS: [usize; 8] = [MOST_DEPTH, 16, 12, 10, 8, 6, 5, 4];
+
+/// How many siblings may lie between two that are alike for them to be folded: heads have such things by turns.
+const NEAR: usize = 32;
 
 /// Written where something was left out.
 const LEFT_OUT: &str = "…";
@@ -52,14 +55,20 @@ impl Node {
         Self { words, ..self }
     }
 
-    /// Puts a node in, or onto the last one, if they are alike.
+    /// Puts a node in, or onto one that is alike, if there is one near.
     pub(super) fn take(&mut self, node: Self) {
-        match self.inner.last_mut() {
-            Some(last) if last.is_alike(&node) => {
-                last.times = last.times.saturating_add(node.times);
-                last.keep_longest(&node);
+        let alike = self
+            .inner
+            .iter_mut()
+            .rev()
+            .take(NEAR)
+            .find(|near| near.is_alike(&node));
+        match alike {
+            Some(alike) => {
+                alike.times = alike.times.saturating_add(node.times);
+                alike.keep_longest(&node);
             }
-            _ => self.inner.push(node),
+            None => self.inner.push(node),
         }
     }
 
@@ -78,6 +87,13 @@ impl Node {
         }
     }
 
+    fn gather_words(&self, words: &mut BTreeSet<&'static str>) {
+        words.extend(&self.words);
+        for inner in &self.inner {
+            inner.gather_words(words);
+        }
+    }
+
     fn write_label(&self, out: &mut String) {
         out.push_str(&self.label);
         if let Some(length) = self.length {
@@ -93,22 +109,20 @@ impl Node {
     }
 }
 
-/// The outline: its title, and what is in `root`, as deep as there is room for.
+/// The outline: its title, and what is in `root`, as deep as there is room for. Where it has to be cut all the same, what
+/// scripts hold is told first.
 pub(super) fn written(title: &str, root: &Node) -> String {
-    let mut cut = String::new();
     for depth in SHOWN_DEPTHS {
-        let mut lines = Lines {
-            text: title.to_owned(),
-            depth,
-            is_cut: false,
-        };
-        lines.write_inner(root, 0);
-        cut = lines.text;
+        let lines = Lines::of(title.to_owned(), root, depth);
         if !lines.is_cut {
-            break;
+            return lines.text;
         }
     }
-    cut
+    let [.., least] = SHOWN_DEPTHS;
+    let mut words = BTreeSet::new();
+    root.gather_words(&mut words);
+    let words: Vec<_> = words.into_iter().collect();
+    Lines::of(format!("{title}\nscripts hold: {}", words.join(" ")), root, least).text
 }
 
 struct Lines {
@@ -118,6 +132,16 @@ struct Lines {
 }
 
 impl Lines {
+    fn of(title: String, root: &Node, depth: usize) -> Self {
+        let mut lines = Self {
+            text: title,
+            depth,
+            is_cut: false,
+        };
+        lines.write_inner(root, 0);
+        lines
+    }
+
     fn write_inner(&mut self, node: &Node, depth: usize) {
         for inner in &node.inner {
             if self.is_cut {

@@ -249,7 +249,7 @@ test("run sums up at Ctrl-C", async () => {
   program.child.kill("SIGINT");
   const { code, stdout } = await program.ended;
   assert.equal(code, 130);
-  assert.match(stdout, /^Interrupted; the run under way winds up\.[^]+Refreshed +10\n[^]+Left +5\n/);
+  assert.match(stdout, /^Interrupted; the run under way winds up\..+Refreshed +10\n.+Left +5\n/s);
 });
 
 test("run tells what it came to when the Worker goes away under it", async () => {

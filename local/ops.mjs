@@ -6,7 +6,7 @@ import { Failure } from "./ops/failure.mjs";
 import { Output } from "./ops/output.mjs";
 import { target } from "./ops/target.mjs";
 import { COMMANDS, help, understood } from "./ops/usage.mjs";
-import { took } from "./ops/words.mjs";
+import { span } from "./ops/words.mjs";
 
 const args = process.argv.slice(2);
 // Set before anything is understood: who wants JSON wants it of a mistake, too.
@@ -30,7 +30,7 @@ try {
   if (!(error instanceof Failure)) throw error;
   const { requestId, retryAfterMs } = error.facts;
   output.tell(error);
-  const later = retryAfterMs === undefined ? "" : ` Try again in ${took(retryAfterMs)}.`;
+  const later = retryAfterMs === undefined ? "" : ` Try again in ${span(retryAfterMs / 1000)}.`;
   const request = requestId ? ` (request ${requestId})` : "";
   output.note(output.style("red", error.message, process.stderr) + later + request);
   process.exitCode = error.exit;

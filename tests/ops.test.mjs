@@ -1,7 +1,10 @@
 // The operators' command line, run as its user runs it. What the Worker says is made up here, so that it can be as bad as
-// it gets.
+// it gets; ops-worker.test.mjs asks the real one.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { FRESH, next } from "../local/ops/pace.mjs";
 import { harmless, table, width } from "../local/ops/table.mjs";
@@ -234,7 +237,19 @@ test("run waits as long as the Worker asks it to while aimharder is spared, then
   const { code, stderr } = await asked("run");
   assert.equal(code, 0);
   assert.ok(Date.now() - started >= 1000);
-  assert.match(stderr, /aimharder is left alone; again in 1\.0 s/);
+  assert.match(stderr, /aimharder is left alone; again in 1 s/);
+});
+
+test("run sums up at Ctrl-C", async () => {
+  const silence = () => new Promise(() => {});
+  const answers = [() => ({ json: summary({ remaining: 5 }) }), silence];
+  worker.answers = { "POST refresh-sessions": () => answers.shift()() };
+  const program = start(["run", "--url", worker.url]);
+  await until(() => worker.asked.length === 2, { seconds: 10, problem: "there was no second run" });
+  program.child.kill("SIGINT");
+  const { code, stdout } = await program.ended;
+  assert.equal(code, 130);
+  assert.match(stdout, /^Interrupted; the run under way winds up\..+Refreshed +10\n.+Left +5\n/s);
 });
 
 test("run tells what it came to when the Worker goes away under it", async () => {
@@ -387,7 +402,7 @@ test("tail shows each run once, when it ends, outlives an outage, and leaves qui
   const { code, stdout, stderr } = await program.ended;
   const told = stdout.trimEnd().split("\n").map(JSON.parse);
   assert.deepEqual([code, told.map(({ id }) => id), told[1].refreshed], [0, ["a", "b"], 77]);
-  assert.match(stderr, /^The database can't be reached\. Trying again every 5\.0 s\.\n$/);
+  assert.match(stderr, /^The database can't be reached\. Trying again every 5 s\.\n$/);
 });
 
 test("tail tells of a run that never ended, and begins with as many as are wanted", async () => {
@@ -424,6 +439,18 @@ test("without an address it is the local stack's, by its port", async () => {
   assert.equal(worker.asked.at(-1).key, "a-key-of-mine-0123");
 });
 
+test("the key is read from .dev.vars, and the environment's goes before it", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "keepalive-ops-"));
+  const DEV_VARS_FILE = path.join(folder, ".dev.vars");
+  writeFileSync(DEV_VARS_FILE, "INTERNAL_API_KEY=a-key-from-the-file\n");
+  worker.answers = { "GET health": READY, [OVERVIEW]: { json: overview() } };
+  await ops(["status", "--url", worker.url], { DEV_VARS_FILE });
+  assert.equal(worker.asked.at(-1).key, "a-key-from-the-file");
+  await ops(["status", "--url", worker.url], { DEV_VARS_FILE, INTERNAL_API_KEY: "a-key-of-mine-0123" });
+  assert.equal(worker.asked.at(-1).key, "a-key-of-mine-0123");
+  rmSync(folder, { recursive: true });
+});
+
 test("a wrong key, a page in place of JSON, a redirect and silence each have their sentence", async () => {
   const name = "POST refresh-sessions";
   const cases = [
@@ -449,7 +476,7 @@ test("a failure of the Worker's is 1, in its words, with the time to wait", asyn
   worker.answers = { "POST refresh-sessions": { ...answer, headers: { "retry-after": "5" } } };
   const { code, stderr } = await asked("due");
   assert.equal(code, 1);
-  assert.match(stderr, /^The database can't be reached\. Try again in 5\.0 s\. \(request 5d0c8f0e-/);
+  assert.match(stderr, /^The database can't be reached\. Try again in 5 s\. \(request 5d0c8f0e-/);
 });
 
 test("the key never travels in the open, nor in an address, and none is made up for a Worker elsewhere", async () => {

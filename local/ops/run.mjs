@@ -66,8 +66,8 @@ function add(total, told) {
 }
 
 async function pause({ waitMs, why }, { output, drawing, signal }) {
-  if (!output.stderr.isTTY) output.note(`${why.replace(/\.$/, "")}; again in ${took(waitMs)}`);
-  drawing.doing = `${why.replace(/\.$/, "")}; again in ${took(waitMs)}`;
+  if (!output.stderr.isTTY) output.note(`${why.replace(/\.$/, "")}; again in ${span(waitMs / 1000)}`);
+  drawing.doing = `${why.replace(/\.$/, "")}; again in ${span(waitMs / 1000)}`;
   await sleep(waitMs, undefined, { signal }).catch(() => {});
 }
 

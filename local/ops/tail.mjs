@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure } from "./failure.mjs";
-import { clock, counted, many, plain, took } from "./words.mjs";
+import { clock, counted, many, plain, span, took } from "./words.mjs";
 
 const EVERY_MS = 5_000;
 const LOOKED_AT = 20;
@@ -46,7 +46,7 @@ async function patiently(look, { output, signal }) {
       return await look();
     } catch (error) {
       if (!(error instanceof Failure) || error.facts.status === 401) throw error;
-      if (!told) output.note(`${error.message} Trying again every ${took(EVERY_MS)}.`);
+      if (!told) output.note(`${error.message} Trying again every ${span(EVERY_MS / 1000)}.`);
     }
     await sleep(EVERY_MS, undefined, { signal });
   }

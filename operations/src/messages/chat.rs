@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::{AlertStatus, words::Words};
 
 /// Characters of a section's text.
-/// Source: <https://docs.slack.dev/reference/block-kit/blocks/section-block>
+/// Source: <https://api.slack.com/reference/block-kit/blocks#section>
 const SLACK_BLOCK: usize = 3_000;
 
 /// Characters of an embed's title and description.
-/// Source: <https://docs.discord.com/developers/resources/message#embed-object-embed-limits>
+/// Source: <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>
 const DISCORD_TITLE: usize = 256;
 const DISCORD_DESCRIPTION: usize = 4_096;
 
@@ -85,7 +85,7 @@ fn width(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// Source: <https://docs.slack.dev/messaging/formatting-message-text#escaping>. There is no escape for
+/// Source: <https://api.slack.com/docs/message-formatting>. There is no escape for
 /// what begins and ends code: it becomes a character that looks alike.
 fn slack_char(char: char) -> String {
     match char {

@@ -32,18 +32,8 @@ pub(super) fn tree(page: &[u8], content_type: Option<&str>) -> Node {
 
 fn rewriter(growing: &Rc<RefCell<Growing>>, content_type: Option<&str>) -> HtmlRewriter<'static, fn(&[u8])> {
     let declared = content_type.and_then(charset);
-    let (element, text, comment) = (Rc::clone(growing), Rc::clone(growing), Rc::clone(growing));
-    let document = DocumentContentHandlers::default()
-        .text(move |chunk: &mut TextChunk<'_>| {
-            text.borrow_mut().see_text(chunk);
-            Ok(())
-        })
-        .comments(move |seen: &mut Comment<'_>| {
-            let length = seen.text().chars().count();
-            comment.borrow_mut().put(Node::sized("comment", length));
-            Ok(())
-        });
-    let (selector, elements): (_, ElementContentHandlers<'static>) = element!("*", move |seen| {
+    let element = Rc::clone(growing);
+    let elements: (_, ElementContentHandlers<'static>) = element!("*", move |seen| {
         see_element(&element, seen);
         Ok(())
     });
@@ -52,10 +42,24 @@ fn rewriter(growing: &Rc<RefCell<Growing>>, content_type: Option<&str>) -> HtmlR
         .with_adjust_charset_on_meta_tag(declared.is_none())
         .with_memory_settings(MemorySettings::new().with_max_allowed_memory_usage(PARSER_BYTES))
         .with_strict(false)
-        .append_document_content_handler(document)
-        .append_element_content_handler((selector, elements));
+        .append_document_content_handler(between_elements(growing))
+        .append_element_content_handler(elements);
     let ignore: fn(&[u8]) = |_| {};
     HtmlRewriter::new(settings, ignore)
+}
+
+fn between_elements(growing: &Rc<RefCell<Growing>>) -> DocumentContentHandlers<'static> {
+    let (text, comment) = (Rc::clone(growing), Rc::clone(growing));
+    DocumentContentHandlers::default()
+        .text(move |chunk: &mut TextChunk<'_>| {
+            text.borrow_mut().see_text(chunk);
+            Ok(())
+        })
+        .comments(move |seen: &mut Comment<'_>| {
+            let length = seen.text().chars().count();
+            comment.borrow_mut().put(Node::sized("comment", length));
+            Ok(())
+        })
 }
 
 fn see_element(growing: &Rc<RefCell<Growing>>, element: &mut Element<'_, '_>) {

@@ -122,7 +122,12 @@ pub(super) fn written(title: &str, root: &Node) -> String {
     let mut words = BTreeSet::new();
     root.gather_words(&mut words);
     let words: Vec<_> = words.into_iter().collect();
-    Lines::of(format!("{title}\nscripts hold: {}", words.join(" ")), root, least).text
+    let told = if words.is_empty() {
+        "nothing known".to_owned()
+    } else {
+        words.join(" ")
+    };
+    Lines::of(format!("{title}\nscripts hold: {told}"), root, least).text
 }
 
 struct Lines {
@@ -138,20 +143,20 @@ impl Lines {
             depth,
             is_cut: false,
         };
-        lines.write_inner(root, 0);
+        lines.write_inner(root, 0, 0);
         lines
     }
 
-    fn write_inner(&mut self, node: &Node, depth: usize) {
+    fn write_inner(&mut self, node: &Node, depth: usize, indent: usize) {
         for inner in &node.inner {
             if self.is_cut {
                 return;
             }
-            let mut line = format!("\n{}", " ".repeat(depth));
+            let mut line = format!("\n{}", " ".repeat(indent));
             let (last, depth) = self.write_chain(inner, depth, &mut line);
             self.push(&line);
             if depth < self.depth {
-                self.write_inner(last, depth);
+                self.write_inner(last, depth, indent.saturating_add(1));
             }
         }
     }

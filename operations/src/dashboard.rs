@@ -8,6 +8,10 @@ mod glance;
 
 mod plots;
 
+mod ages;
+
+mod stretch;
+
 mod tables;
 
 mod verdict;

@@ -3,6 +3,8 @@
 
 use maud::{Markup, html};
 
+use super::words::number;
+
 /// Where the plot's area begins, and how high it is, in pixels.
 const TOP: f64 = 26.0;
 const HEIGHT: f64 = 150.0;
@@ -274,6 +276,35 @@ pub(super) fn line_entry(class: &str, text: &str) -> Markup {
             (text)
         }
     }
+}
+
+/// Seconds as minutes, to draw.
+pub(super) fn minutes(seconds: u32) -> f64 {
+    f64::from(seconds) / 60.0
+}
+
+/// A count, as a label.
+pub(super) fn round(value: f64) -> String {
+    number(positive(value))
+}
+
+/// To the nearest whole number, from 0 on.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and is rounded on purpose"
+)]
+pub(super) const fn positive(value: f64) -> u64 {
+    value.round() as u64
+}
+
+/// A count, to draw.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts are far below 2^52, and only drawn"
+)]
+pub(super) const fn whole(count: u64) -> f64 {
+    count as f64
 }
 
 fn percent(share: f64) -> String {

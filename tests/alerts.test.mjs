@@ -210,7 +210,7 @@ test("an alert shows how the unknown page is built, and nothing that it says", a
   await OUTAGES.markup_changed.begin();
   await ticks(2);
   const [{ details }] = told("markup_changed");
-  assert.match(details.outline, /html[^]*body[^]*div[^]*script/);
+  assert.match(details.outline, /html > body\n div\[id\]\n script/);
   // The afterEach looks for the rest.
   assert.doesNotMatch(details.outline, /__STATE__|\d{5}/);
 });
@@ -243,4 +243,213 @@ test("several Workers that tick at once send one message", async () => {
     ...["firing", "over"],
     ...["firing", "over"],
   ]);
+});
+
+/** Another isolate's clock, an hour and a minute later. */
+const AN_HOUR_LATER = `{
+  const Today = globalThis.Date;
+  const now = () => Today.now() + ${(HOUR + 1) * 60_000};
+  globalThis.Date = class extends Today {
+    constructor(...given) {
+      super(...(given.length > 0 ? given : [now()]));
+    }
+    static now() {
+      return now();
+    }
+  };
+}`;
+
+test("wrong settings are told once, again after an hour, and when they are mended, whichever isolate ticks", async () => {
+  const wrong = receiving({ REFRESH_BATCH_SIZE: "s3cret" });
+  const one = await world.startWorker(wrong);
+  await ticks(3, one);
+  await one.redeploy(world.settings(wrong));
+  await ticks(2, one);
+  assert.deepEqual(statuses("misconfigured"), ["firing"]);
+  assert.match(told("misconfigured")[0].text, /REFRESH_BATCH_SIZE must be a whole number from 1 to 1000/);
+  await one.redeploy(world.settings(wrong), AN_HOUR_LATER);
+  await ticks(2, one);
+  assert.deepEqual(statuses("misconfigured"), ["firing", "repeated"]);
+  await one.redeploy(world.settings(receiving()), "");
+  await ticks(3, one);
+  assert.deepEqual(statuses("misconfigured"), ["firing", "repeated", "over"]);
+});
+
+test("what is wrong with alerts' own settings is named at once, without its value", async () => {
+  const wrong = {
+    ALERT_WEBHOOK_URL: "http://ops.example.com/s3cret",
+    ALERT_WEBHOOK_FORMAT: "s3cret",
+    EVENT_WEBHOOK_URL: "https://s3cret:s3cret@app.example.com/",
+    WEBHOOK_SECRET: "whsec_czNjcmV0",
+    ALERT_REPEAT_MINUTES: "4",
+    ALERT_FAILURE_PERCENT: "s3cret",
+    CRON_PING_URL: "s3cret",
+  };
+  const one = await world.startWorker(wrong);
+  await one.tick();
+  const [{ reason }] = await world.logged("misconfigured");
+  for (const name of Object.keys(wrong)) assert.equal(reason.split(`${name} must be`).length, 2, reason);
+  const { status, text } = await one.batch();
+  assert.equal(status, 500);
+  assert.doesNotMatch(text, /s3cret/);
+  world.logs.length = 0;
+  await one.redeploy(world.settings(receiving({ WEBHOOK_SECRET: undefined })));
+  await one.tick();
+  const [missing] = await world.logged("misconfigured");
+  assert.match(missing.reason, /wrong: WEBHOOK_SECRET is missing[^;]*$/);
+});
+
+/** All of them were refreshed, and none was kept waiting. */
+async function assertRefreshedSince(began, sessions) {
+  for (const { calls } of sessions) {
+    assert.equal(calls.at(-1)?.answer, "refreshed");
+    assert.ok(calls.at(-1).end - began < 2_000, `${calls.at(-1).end - began} ms`);
+  }
+  assert.deepEqual(await world.outOfStep(sessions), []);
+}
+
+// What a receiver does: how that is told, and how it comes back.
+const RECEIVERS = {
+  "is dead": { fail: () => operators.close(), mend: () => operators.comeBack(), code: "unreachable" },
+  "answers 500": { fail: () => operators.behave(() => 500), code: "failed" },
+  "wants fewer": { fail: () => operators.behave(() => 429), code: "throttled" },
+  "is slow": { fail: () => operators.behave(() => ({ status: 204, wait: 8_000 })), code: "timed_out" },
+  redirects: {
+    fail: () => operators.behave(() => ({ status: 307, headers: { location: `${elsewhere.url}/` } })),
+    code: "redirected",
+  },
+};
+
+for (const [name, { fail, mend = () => operators.behave(), code }] of Object.entries(RECEIVERS)) {
+  test(`a receiver that ${name} keeps no session waiting, and is told later, once`, async () => {
+    const sessions = await world.signInMany(12);
+    await life(1_100);
+    await fail();
+    const began = Date.now();
+    await ticks(1);
+    await assertRefreshedSince(began, sessions);
+    const { alerts, events, lastError } = await undelivered();
+    assert.deepEqual({ alerts, events, lastError }, { alerts: 1, events: 0, lastError: code });
+    await mend();
+    await ticks(1);
+    assert.deepEqual(statuses("interval_too_long"), [], "it is too early");
+    await later(2);
+    await ticks(3);
+    assert.deepEqual(statuses("interval_too_long"), ["firing"]);
+    assert.deepEqual(await undelivered(), { alerts: 0, events: 0, oldestAt: null, lastError: null });
+    assert.deepEqual(elsewhere.requests, []);
+  });
+}
+
+test("a message that is refused keeps no other back, and is tried again", async () => {
+  operators.behave(({ alert }) => (alert === "breaker_open" ? 404 : 204));
+  await Promise.all([breaks(), life(1_100)]);
+  await ticks(1);
+  assert.deepEqual([statuses("breaker_open"), statuses("interval_too_long")], [[], ["firing"]]);
+  assert.equal((await undelivered()).lastError, "refused");
+  operators.behave();
+  await later(2);
+  await ticks(1);
+  assert.deepEqual(statuses("breaker_open"), ["firing"]);
+});
+
+test("a message's signature is one that Standard Webhooks' own library takes", async () => {
+  await life(1_100);
+  await ticks(1);
+  const [{ method, path, headers, text }] = operators.requests;
+  assert.deepEqual([method, path, headers["content-type"]], ["POST", PATH, "application/json"]);
+  const message = new Webhook(SECRET).verify(text, headers);
+  assert.deepEqual([message.kind, message.id], ["alert", headers["webhook-id"]]);
+  assert.throws(() => new Webhook(SECRET).verify(text.replace("firing", "over"), headers));
+  assert.throws(() => new Webhook(`whsec_${"x".repeat(32)}`).verify(text, headers));
+});
+
+test("chats are told in their own format, unsigned", async () => {
+  const chat = (format) =>
+    world.startWorker(
+      receiving({ ALERT_WEBHOOK_FORMAT: format, WEBHOOK_SECRET: undefined, EVENT_WEBHOOK_URL: undefined }),
+    );
+  await life(1_100);
+  await ticks(1, await chat("slack"));
+  await life(null);
+  await ticks(1, await chat("discord"));
+  const [slack, discord] = operators.requests.map(({ text }) => JSON.parse(text));
+  assert.equal(slack.text, "Sessions die sooner than they are refreshed");
+  assert.match(slack.blocks[0].text.text, /^\*Sessions die sooner[^]*live for 18 minutes/);
+  assert.equal(discord.embeds[0].title, "Over: Sessions die sooner than they are refreshed");
+  assert.deepEqual(discord.allowed_mentions, { parse: [] });
+  for (const { headers } of operators.requests) assert.equal(headers["webhook-signature"], undefined);
+});
+
+/** A session's user signs in again. */
+async function signInAgain(session) {
+  const { token, cookies } = world.site.createSession();
+  await world.set(session, { aimharder_token: token, aimharder_cookies: JSON.stringify(cookies) });
+}
+
+test("the app is told of each session lost and come back, since it asks for that", async () => {
+  const [before, lost, kept] = await world.signInMany(3);
+  before.killed = true;
+  await ticks(2);
+  const telling = await world.startWorker(receiving({ EVENT_WEBHOOK_URL: `${app.url}/events` }));
+  await ticks(1, telling);
+  lost.killed = true;
+  await allDue();
+  app.behave(() => 500);
+  await ticks(2, telling);
+  assert.equal((await undelivered()).events, 1);
+  app.behave();
+  await later(2);
+  await ticks(2, telling);
+  await signInAgain(lost);
+  await ticks(2, telling);
+  assert.deepEqual(
+    app.taken.map(({ kind, event, sessionId }) => [kind, event, sessionId]),
+    [
+      ["event", "expired", lost.id],
+      ["event", "recovered", lost.id],
+    ],
+  );
+  assert.equal(kept.calls.at(-1).answer, "refreshed");
+  const ids = app.requests.map(({ headers }) => headers["webhook-id"]);
+  assert.deepEqual(ids, [app.taken[0].id, app.taken[0].id, app.taken[1].id]);
+  for (const { text, headers } of app.requests) new Webhook(SECRET).verify(text, headers);
+  assert.deepEqual(statuses("sessions_lost"), ["firing"]);
+});
+
+const pinging = () => world.startWorker({ CRON_PING_URL: `${app.url}/ping/check` });
+
+test("somebody outside hears of each tick: that it began, and that it ended well or how it failed", async () => {
+  const one = await pinging();
+  const session = await world.signIn({ due: true });
+  await one.tick();
+  assert.deepEqual(
+    app.requests.map(({ method, path }) => `${method} ${path}`),
+    ["POST /ping/check/start", "POST /ping/check"],
+  );
+  session.fail("forbidden");
+  await allDue();
+  await one.tick();
+  world.supabase.gateway.fail(() => ({ status: 401, json: { code: "PGRST301" } }));
+  await one.tick();
+  const [failed, refused] = app.requests.filter(({ path }) => path === "/ping/check/fail");
+  assert.deepEqual(JSON.parse(failed.text).summary.outcomes, { refused: 1 });
+  assert.equal(JSON.parse(refused.text).error, "database_refused");
+  assert.equal(app.requests.length, 6);
+});
+
+test("a tick does its work though nobody outside answers", async () => {
+  const one = await pinging();
+  const sessions = await world.signInMany(12);
+  app.behave((_, { path }) => ({ status: 204, wait: path.endsWith("/start") ? 8_000 : 0 }));
+  let began = Date.now();
+  await one.tick();
+  await assertRefreshedSince(began, sessions);
+  await app.close();
+  await allDue();
+  began = Date.now();
+  await one.tick();
+  await assertRefreshedSince(began, sessions);
+  assert.equal((await world.logged("not_pinged", 3)).at(-1).code, "unreachable");
+  await app.comeBack();
 });

@@ -133,7 +133,12 @@ const OUTAGES = {
       await upstream({ paused_until: ahead(DAY_S) });
       await world.signIn({ due: true, row: { signed_in_at: ago(40 * 60), created_at: ago(40 * 60) } });
     },
-    end: () => upstream({}),
+    async end() {
+      await upstream({});
+      await ticks(1);
+      // Sessions aren't counted anew within the same second.
+      await later(1);
+    },
     details: { due: 1, limitSeconds: 25 * 60 },
   },
   breaker_open: {
@@ -290,7 +295,7 @@ test("what is wrong with alerts' own settings is named at once, without its valu
   const [{ reason }] = await world.logged("misconfigured");
   for (const name of Object.keys(wrong)) assert.equal(reason.split(`${name} must be`).length, 2, reason);
   const { status, text } = await one.batch();
-  assert.equal(status, 500);
+  assert.equal(status, 503);
   assert.doesNotMatch(text, /s3cret/);
   world.logs.length = 0;
   await one.redeploy(world.settings(receiving({ WEBHOOK_SECRET: undefined })));
@@ -375,10 +380,47 @@ test("chats are told in their own format, unsigned", async () => {
   await ticks(1, await chat("discord"));
   const [slack, discord] = operators.requests.map(({ text }) => JSON.parse(text));
   assert.equal(slack.text, "Sessions die sooner than they are refreshed");
-  assert.match(slack.blocks[0].text.text, /^\*Sessions die sooner[^]*live for 18 minutes/);
+  assert.match(slack.blocks[0].text.text, /^\*Sessions die sooner than they are refreshed\*\n.*live for 18 minutes/);
   assert.equal(discord.embeds[0].title, "Over: Sessions die sooner than they are refreshed");
   assert.deepEqual(discord.allowed_mentions, { parse: [] });
   for (const { headers } of operators.requests) assert.equal(headers["webhook-signature"], undefined);
+});
+
+test("what waits for a dead receiver comes in its order, without the repetitions", async () => {
+  operators.behave(() => 500);
+  await breaks();
+  await ticks(1);
+  for (const minutes of [HOUR + 1, 2 * HOUR + 2]) {
+    await later(minutes);
+    await ticks(1);
+  }
+  await upstream({});
+  await ticks(1);
+  operators.behave();
+  // What ended lately waits for a shorter time than what has failed often.
+  await later(2 * HOUR + 4);
+  await ticks(2);
+  assert.notEqual(statuses("breaker_open")[0], "over");
+  await later(4 * HOUR);
+  await ticks(3);
+  assert.deepEqual(statuses("breaker_open"), ["firing", "over"]);
+});
+
+test("events that nobody takes keep no alert back", async () => {
+  const small = { EVENT_WEBHOOK_URL: `${app.url}/events`, SUBREQUEST_LIMIT: "50" };
+  const telling = await world.startWorker(receiving(small));
+  await ticks(1, telling);
+  const sessions = await world.signInMany(60);
+  for (const session of sessions.slice(0, 8)) session.killed = true;
+  app.behave(() => 500);
+  await world.worker.batch();
+  await ticks(1, telling);
+  assert.deepEqual(statuses("sessions_lost"), ["firing"]);
+  await later(2);
+  await breaks();
+  await ticks(1, telling);
+  assert.deepEqual(statuses("breaker_open"), ["firing"]);
+  assert.equal((await undelivered()).events, 8);
 });
 
 /** A session's user signs in again. */

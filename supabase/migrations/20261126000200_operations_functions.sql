@@ -549,7 +549,10 @@ begin
         told_at = case when status = 'on' then alert.told_at else p_moment end,
         details = case when status = 'over' then alert.details else judged.details end
     returning * into before;
-    if status <> 'on' and (p_watch ->> 'alerts')::boolean then
+    -- A repetition says nothing to who doesn't know of the alert yet.
+    if status <> 'on' and (p_watch ->> 'alerts')::boolean and not (status = 'repeated' and exists (
+        select from public.refresh_messages waiting
+        where waiting.kind = 'alert' and waiting.delivered_at is null and waiting.body ->> 'alert' = judged.kind)) then
       insert into public.refresh_messages (kind, body, created_at, next_try_at)
       values ('alert', jsonb_build_object(
         'alert', before.kind, 'status', status, 'since', public.to_millis(before.since), 'at', public.to_millis(p_moment),
@@ -645,6 +648,10 @@ begin
 end
 $$;
 
+-- What is waiting about one alert, or one session.
+create index if not exists refresh_messages_about
+  on public.refresh_messages (coalesce(body ->> 'alert', body ->> 'sessionId'), number) where delivered_at is null;
+
 -- What a tick does besides refreshing: adds up what was counted, looks at how everything stands, brings the alerts up to
 -- date, and drops old history. Only one tick at a time does. Answers up to `limit` messages that are due to be delivered:
 -- they are this tick's for two minutes.
@@ -690,7 +697,15 @@ begin
       select waiting.id from public.refresh_messages waiting
       where waiting.delivered_at is null and waiting.next_try_at <= moment
         and (p_watch ->> case waiting.kind when 'alert' then 'alerts' else 'events' end)::boolean
-      order by waiting.next_try_at, waiting.number
+        -- What is over is not told before what began, unless that was refused.
+        and not exists (
+          select from public.refresh_messages earlier
+          where earlier.delivered_at is null and earlier.number < waiting.number
+            and coalesce(earlier.body ->> 'alert', earlier.body ->> 'sessionId')
+              = coalesce(waiting.body ->> 'alert', waiting.body ->> 'sessionId')
+            and earlier.last_error is distinct from 'refused')
+      -- Alerts are few; events that nobody takes may be many.
+      order by waiting.kind, waiting.next_try_at, waiting.number
       limit (p_watch ->> 'limit')::integer
       for update skip locked)
     returning message.*

@@ -128,7 +128,24 @@ pub(super) struct Plot<'a> {
     pub(super) wide: bool,
 }
 
-impl Plot<'_> {
+impl<'a> Plot<'a> {
+    /// A narrow plot of counts, without anything in it.
+    pub(super) fn new(id: &'a str, title: &'a str, scale: Scale) -> Self {
+        Self {
+            id,
+            title,
+            summary: String::new(),
+            axes: ["", "UTC"],
+            scale,
+            write: round,
+            ticks: Vec::new(),
+            shapes: html! {},
+            legend: html! {},
+            numbers: html! {},
+            wide: false,
+        }
+    }
+
     /// The plot as a figure.
     pub(super) fn figure(&self) -> Markup {
         let (title, summary) = (format!("{}-title", self.id), format!("{}-summary", self.id));

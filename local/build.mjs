@@ -13,6 +13,8 @@ const SOURCES = [
   "Cargo.toml",
   "Cargo.lock",
   "session-core",
+  "operations/Cargo.toml",
+  "operations/src",
   "edge-worker/Cargo.toml",
   "edge-worker/src",
   "edge-worker/openapi.json",

@@ -13,6 +13,8 @@ const SOURCES = [
   "Cargo.toml",
   "Cargo.lock",
   "session-core",
+  "access-token",
+  "operations",
   "edge-worker/Cargo.toml",
   "edge-worker/src",
   "edge-worker/openapi.json",

@@ -40,6 +40,13 @@ pub(crate) struct Pass {
     pub(crate) csrf: String,
 }
 
+impl Pass {
+    /// Whether a form came from one of the pages that this pass opened.
+    pub(crate) fn is_form(&self, csrf: &str) -> bool {
+        self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
+    }
+}
+
 /// A pass for who has this key, as a cookie's value. `nonce`: random.
 pub(crate) fn issue(key: &Secret, nonce: &str, now: Timestamp) -> String {
     let claims = format!("{}.{nonce}", now.after(LIFETIME).as_millis());

@@ -46,7 +46,10 @@ const CRATES = [
   ],
   ["algorithms that nobody installed; ours are there before the first token is looked at", ["jsonwebtoken"]],
   ["lengths that were looked up before; tokens are fuzzed", ["base64"]],
-  ["texts that it writes itself: names and labels are ours and fixed, and a test writes them all", ["prometheus-client"]],
+  [
+    "texts that it writes itself: names and labels are ours and fixed, and a test writes them all",
+    ["prometheus-client"],
+  ],
   ["the platform has no random numbers", ["uuid"]],
   [
     "sizes of blocks, digests and numbers that follow from their types",

@@ -13,6 +13,7 @@ const SOURCES = [
   "Cargo.toml",
   "Cargo.lock",
   "session-core",
+  "access-token",
   "operations/Cargo.toml",
   "operations/src",
   "edge-worker/Cargo.toml",

@@ -86,7 +86,7 @@ pub async fn queue(messages: MessageBatch<Wake>, env: Env, _context: Context) ->
             log::cron_disabled();
             messages.ack_all();
         }
-        Ok(config) => tick::answer(&messages, config).await,
+        Ok(config) => tick::answer(&messages, config, &env).await,
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ async fn wake(queue: &Queue, helpers: u32) -> u32 {
 ///
 /// Each message is acknowledged or retried by itself. One that can't be read is retried, too, until the platform puts it
 /// aside: somebody should look at it.
-pub(crate) async fn answer(messages: &MessageBatch<Wake>, config: &Config) {
+pub(crate) async fn answer(messages: &MessageBatch<Wake>, config: &Config, env: &Env) {
     let (read, unread): (Vec<_>, Vec<_>) = messages
         .raw_iter()
         .zip(messages.iter())
@@ -183,6 +183,7 @@ pub(crate) async fn answer(messages: &MessageBatch<Wake>, config: &Config) {
         &Asker::nobody(),
     )
     .await;
+    analytics::write(&report, env);
     for (message, _) in &read {
         if report.error.is_some() {
             message.retry_with_options(&later);

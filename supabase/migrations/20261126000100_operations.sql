@@ -224,7 +224,7 @@ group by hours.hour;
 
 create or replace view public.sessions_by_state with (security_invoker = true) as
 select session.refresh_state, session.auto_refresh_enabled, count(*) as sessions,
-  count(*) filter (where session.consecutive_failures > 0) as failing,
+  count(*) filter (where session.refresh_state = 'active' and session.consecutive_failures > 0) as failing,
   min(greatest(session.last_refresh_date, session.signed_in_at)) as oldest_sign_of_life
 from public.auth_sessions session
 group by session.refresh_state, session.auto_refresh_enabled;

@@ -123,7 +123,8 @@ export class Caller {
     this.plans.push({ ms, ...JSON.parse(message.slice(message.indexOf("{"))) });
   }
 
-  async #call(name, parameters) {
+  /** `as`: what the cost is noted for. */
+  async #call(name, parameters, as = name) {
     const answer = await call(this.client, name, parameters);
     // Within a transaction a statement's plan is told when the next statement comes.
     await this.client.query("reset search_path");
@@ -131,8 +132,8 @@ export class Caller {
     const { Plan: plan, ms, "Query Text": text } = this.plans.at(-1);
     assert.ok(text.includes(name));
     const pages = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"];
-    this.costs[name] ??= [];
-    this.costs[name].push({ pages, wal: plan["WAL Bytes"], ms });
+    this.costs[as] ??= [];
+    this.costs[as].push({ pages, wal: plan["WAL Bytes"], ms });
     return answer;
   }
 
@@ -178,6 +179,27 @@ export class Caller {
       ...pauses,
       ...upstream,
     });
+  }
+
+  /** What operators ask, and what a tick does besides refreshing, with as much to add up as fifty finishes leave. */
+  async lookAround() {
+    const upstream = { p_upstream: "upstream" };
+    const { rows } = await this.client.query("select id from auth_sessions where user_email = $1", [email(1)]);
+    await this.#call("overview", { ...upstream, p_hours: 24 });
+    await this.#call("overview", { ...upstream, p_hours: 168 }, "overview of a week");
+    await this.#call("metrics", upstream);
+    await this.#call("health", upstream);
+    await this.#call("session_history", { p_session_id: rows[0].id, p_limit: 100 });
+    await this.#call("list_runs", { p_limit: 20 });
+    await this.#call("find_sessions", { p_query: null, p_limit: 50 }, "sessions in trouble");
+    await this.#call("find_sessions", { p_query: email(1), p_limit: 50 }, "a session by its e-mail");
+    await this.#call("find_sessions", { p_query: "ser1@", p_limit: 50 }, "a session by a part");
+    await this.client.query(`insert into refresh_tallies (at, kind, label, count, extra, sum_ms, buckets)
+      select now(), kind, label, 1, 0, 400, case kind when 'age' then '{}' else array[0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0] end
+      from generate_series(1, 50), (values ('attempt', 'refreshed'), ('age', '18'), ('age', '19')) told (kind, label)`);
+    const watch = { alerts: true, events: true, limit: 50, repeatSeconds: 3600, failureRate: 0.5 };
+    const kept = { historyDays: 30, attemptsKept: 5e6, conditions: [] };
+    await this.#call("watch", { ...upstream, p_policy: POLICY, p_watch: { ...watch, ...kept } });
   }
 
   /** The middle of what a function's calls cost. */

@@ -125,10 +125,10 @@ class Worker {
   }
 
   /** Calls a route; the function that is answered hangs up: by a reset, since workerd takes no notice of less. */
-  callAndLeave(route, headers, json) {
+  callAndLeave(route, headers, json, body = json && JSON.stringify(json)) {
     const request = httpRequest(`${this.url}${route}`, { method: "POST", headers });
     request.on("error", () => {});
-    request.end(json && JSON.stringify(json));
+    request.end(body);
     return () => request.socket.resetAndDestroy();
   }
 

@@ -6,7 +6,7 @@ export async function fillHistory(sql, { perSession = 0, days = 30, troubled = 0
   const client = await sql.connect();
   try {
     await client.query("begin; set local session_replication_role = replica; set local maintenance_work_mem = '512MB'");
-    await fillAttempts(client, perSession, days);
+    if (perSession > 0) await fillAttempts(client, perSession, days);
     await fillHours(client, days);
     await fillSamples(client, days);
     await makeTrouble(client, troubled);

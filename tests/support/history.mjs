@@ -14,7 +14,8 @@ export async function fillHistory(sql, { perSession = 0, days = 30, troubled = 0
   } finally {
     client.release();
   }
-  await sql.query("vacuum (analyze)");
+  const large = perSession > 0 ? ", refresh_attempts, auth_sessions" : "";
+  await sql.query(`vacuum (analyze) refresh_hours, refresh_samples, refresh_runs${large}`);
 }
 
 /** Fences below those that `fill` has given. One in fifty attempts failed. */

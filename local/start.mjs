@@ -174,6 +174,9 @@ function showWhatToTry({ worker, supabase, site, app, settings, own }) {
     );
     say();
   }
+  say(`The operators' dashboard is ${worker.url}/api/internal/dashboard, its key`);
+  say(`${own.INTERNAL_API_KEY ? "your INTERNAL_API_KEY" : settings.INTERNAL_API_KEY}.`);
+  say();
   say("Try:");
   say(`  curl ${worker.url}/healthz`);
   if (supabase) {
@@ -190,6 +193,7 @@ function showWhatToTry({ worker, supabase, site, app, settings, own }) {
   }
   const key = own.INTERNAL_API_KEY ? "$INTERNAL_API_KEY" : settings.INTERNAL_API_KEY;
   say(`  curl -H "x-api-key: ${key}" -X POST ${worker.url}/api/internal/refresh-sessions`);
+  say("  npm run ops -- status");
   if (supabase)
     say(`  psql ${supabase.databaseUrl} -c 'select user_email, refresh_state, last_refresh_date from auth_sessions'`);
   if (site) say(`  curl ${site.url}/    # what the stand-in for aimharder.com was asked`);

@@ -205,12 +205,14 @@ test("the operator's routes are checked like all others", async () => {
     const got = await operator(session.id, action, { method: "GET" });
     assert.deepEqual([got.status, got.headers.get("allow")], [405, "POST"]);
   }
-  for (const path of ["sessions/enable", `sessions/${session.id}`, `sessions/${session.id}/enable/x`, "sessions/"]) {
-    assert.equal(
-      (await world.worker.call(`/api/internal/${path}`, { method: "POST", headers: key })).status,
-      404,
-      path,
-    );
+  for (const [path, status] of [
+    ["sessions/enable", 405],
+    [`sessions/${session.id}`, 405],
+    [`sessions/${session.id}/enable/x`, 404],
+    ["sessions/", 405],
+  ]) {
+    const { status: told } = await world.worker.call(`/api/internal/${path}`, { method: "POST", headers: key });
+    assert.equal(told, status, path);
   }
   assert.equal((await world.row(session)).auto_refresh_enabled, true);
 });

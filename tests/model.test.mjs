@@ -149,7 +149,7 @@ async function replay(step) {
 test("the simulation's model and the SQL functions answer alike", { timeout: 120_000 }, async () => {
   const reached = {};
   for (const seed of SEEDS) {
-    await sql.query(`truncate auth_sessions, refresh_runs, refresh_upstreams, refresh_slots cascade;
+    await sql.query(`truncate auth_sessions, refresh_runs, refresh_upstreams, refresh_slots, refresh_tallies, refresh_hours cascade;
       delete from refresh_policy; insert into refresh_policy default values`);
     const recent = [];
     for (const [number, step] of history(seed).entries()) {

@@ -190,7 +190,7 @@ impl ApiError {
             return mark_replayed(response, *replayed);
         }
         let shown = self.shown();
-        let (status, retry_after) = (shown.code.status(), shown.retry_after());
+        let status = shown.code.status();
         let body = Body {
             problem: Problem {
                 success: false,
@@ -215,19 +215,23 @@ impl ApiError {
             },
         };
         let response = json_response(serde_json::to_string(&body).unwrap_or_default(), status)?;
-        let headers = response.headers();
-        if let Some(wait) = retry_after {
+        self.tell_headers(response.headers())?;
+        Ok(response)
+    }
+
+    /// What headers say of it, whatever the answer's form.
+    pub(crate) fn tell_headers(&self, headers: &Headers) -> worker::Result<()> {
+        if let Some(wait) = self.shown().retry_after() {
             headers.set("Retry-After", &whole_seconds(wait).max(1).to_string())?;
         }
         match self {
-            Self::MethodNotAllowed { allow } => headers.set("Allow", allow)?,
-            Self::Identity(IdentityError::Missing) => headers.set("WWW-Authenticate", "Bearer")?,
+            Self::MethodNotAllowed { allow } => headers.set("Allow", allow),
+            Self::Identity(IdentityError::Missing) => headers.set("WWW-Authenticate", "Bearer"),
             Self::Identity(IdentityError::Refused(TokenError::Invalid | TokenError::Expired)) => {
-                headers.set("WWW-Authenticate", r#"Bearer error="invalid_token""#)?;
+                headers.set("WWW-Authenticate", r#"Bearer error="invalid_token""#)
             }
-            _ => {}
+            _ => Ok(()),
         }
-        Ok(response)
     }
 
     fn shown(&self) -> Shown {

@@ -3,7 +3,7 @@
 use operations::dashboard::{self, Notice, Span, Visit};
 use session_core::requests::SessionId;
 use url::form_urlencoded;
-use worker::{Env, Method, Request, Response};
+use worker::{Context, Env, Method, Request, Response};
 
 use crate::{
     answer::ApiError,
@@ -12,8 +12,8 @@ use crate::{
     operators::{self, respond},
     pass::{self, Operator, Pass},
     rate_limit::{self, Counted},
-    routes::{id_in, is_same_origin, read_form},
-    runtime::{Asker, fresh_id, now},
+    routes::{cut_off, id_in, is_same_origin, read_form},
+    runtime::{Asker, fresh_id, now, outlive_the_asker},
 };
 
 /// Where it is.
@@ -77,38 +77,41 @@ impl Place {
 pub(crate) async fn answer(
     request: &mut Request,
     method: &Method,
+    asker: Asker,
     config: &'static Config,
     env: &Env,
-    asker: &Asker,
+    context: &Context,
 ) -> Result<Response, ApiError> {
     let place = Place::of(&request.path()).ok_or(ApiError::NoSuchRoute);
     let answered = match place {
-        Ok(place) => visit(place, request, method, config, env, asker).await,
+        Ok(place) => visit(place, request, method, asker, config, env, context).await,
         Err(error) => Err(error),
     };
     match answered {
         Ok(response) => Ok(response),
         Err(error) if error.is_ours() => Err(error),
-        Err(error) => {
-            let (status, text) = error.words();
-            page(dashboard::trouble_page(status, &text), status)
-        }
+        Err(error) => trouble(&error),
     }
 }
 
-/// The page of trouble of ours, which the log has to hear of besides.
+/// The page of trouble. Of ours the log has to hear besides.
 pub(crate) fn trouble(error: &ApiError) -> Result<Response, ApiError> {
     let (status, text) = error.words();
-    page(dashboard::trouble_page(status, &text), status)
+    let response = page(dashboard::trouble_page(status, &text), status)?;
+    error
+        .tell_headers(response.headers())
+        .map_err(|_| ApiError::Interrupted)?;
+    Ok(response)
 }
 
 async fn visit(
     place: Place,
     request: &mut Request,
     method: &Method,
+    asker: Asker,
     config: &'static Config,
     env: &Env,
-    asker: &Asker,
+    context: &Context,
 ) -> Result<Response, ApiError> {
     let not_allowed = ApiError::MethodNotAllowed { allow: place.allow() };
     if !place
@@ -123,7 +126,9 @@ async fn visit(
         (Place::Overview, _) if *method == Method::Post => sign_in(request, config, env).await,
         (Place::Live, None) => respond(String::new(), HTML, 401).map_err(|_| ApiError::Interrupted),
         (_, None) => page(dashboard::sign_in(false), 401),
-        (place, Some(pass)) if *method == Method::Post => act(place, &pass, request, config, asker).await,
+        (place, Some(pass)) if *method == Method::Post => {
+            act(place, pass, request, asker, config, context).await
+        }
         (place, Some(pass)) => show(&place, &pass, request, config).await,
     }
 }
@@ -165,7 +170,7 @@ async fn show(place: &Place, pass: &Pass, request: &Request, config: &Config) ->
     page(html, 200)
 }
 
-fn visit_of<'a>(pass: &'a Pass, notice: Option<Notice>) -> Visit<'a> {
+fn visit_of(pass: &Pass, notice: Option<Notice>) -> Visit<'_> {
     Visit {
         csrf: &pass.csrf,
         key_id: &pass.operator.key_id,
@@ -180,24 +185,26 @@ fn session_id(text: &str) -> Result<SessionId, ApiError> {
 /// Does what a form asks for, if it is one of ours.
 async fn act(
     place: Place,
-    pass: &Pass,
+    pass: Pass,
     request: &mut Request,
+    asker: Asker,
     config: &'static Config,
-    asker: &Asker,
+    context: &Context,
 ) -> Result<Response, ApiError> {
     let form = read_form(request).await?;
-    if field(&form, "csrf") != Some(pass.csrf.as_str().into()) || !is_same_origin(request, config) {
+    let is_ours = field(&form, "csrf").is_some_and(|csrf| pass.is_form(&csrf));
+    if !is_ours || !is_same_origin(request, config) {
         return Err(ApiError::CrossSite);
     }
     match place {
         Place::SignOut => redirect(PATH, Some(&cookie(request, "", 0))),
         Place::Act(deed, id) => {
             let id = session_id(&id)?;
-            let notice = perform(deed, &id, &pass.operator, config, asker).await?;
-            redirect(
-                &format!("{PATH}/sessions/{}?notice={}", id.as_str(), notice.as_str()),
-                None,
-            )
+            let next = format!("{PATH}/sessions/{}?notice=", id.as_str());
+            // Who turns to another page meanwhile must not cost the session a token that was handed out.
+            let work = async move { perform(deed, &id, &pass.operator, config, &asker).await };
+            let notice = cut_off(outlive_the_asker(context, work).await)??;
+            redirect(&(next + notice.as_str()), None)
         }
         _ => Err(ApiError::NoSuchRoute),
     }

@@ -10,7 +10,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 /// How long a pass is good.
-const LIFETIME: Duration = Duration::from_secs(60 * 60);
+const LIFETIME: Duration = Duration::from_hours(1);
 
 /// The digits of a key's digest that name it: enough to tell keys apart, too few to find one.
 const KEY_ID_DIGITS: usize = 8;
@@ -38,6 +38,13 @@ pub(crate) struct Pass {
     pub(crate) operator: Operator,
     /// What each form of the dashboard has to carry.
     pub(crate) csrf: String,
+}
+
+impl Pass {
+    /// Whether a form came from one of the pages that this pass opened.
+    pub(crate) fn is_form(&self, csrf: &str) -> bool {
+        self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
+    }
 }
 
 /// A pass for who has this key, as a cookie's value. `nonce`: random.

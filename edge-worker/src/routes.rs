@@ -206,7 +206,7 @@ async fn dispatch(
         (Route::SetEnabled { enabled }, Method::Post) => set_enabled(request, config, env, enabled).await,
         (Route::RefreshSession, Method::Post) => refresh_session(request, asker, config, env, context).await,
         (Route::Dashboard, method @ (Method::Get | Method::Post)) => {
-            dashboard::answer(request, &method, config, env, &asker).await
+            dashboard::answer(request, &method, asker, config, env, context).await
         }
         (
             route @ (Route::Session
@@ -596,7 +596,7 @@ async fn identify(request: &Request, config: &'static Config, context: &Context)
 }
 
 /// What a request comes to whose work the platform ended.
-fn cut_off<T>(ended: Option<T>) -> Result<T, ApiError> {
+pub(crate) fn cut_off<T>(ended: Option<T>) -> Result<T, ApiError> {
     ended.ok_or(ApiError::Interrupted)
 }
 

@@ -15,7 +15,7 @@ use crate::{
     config::{Config, ConfigError, alert_receiver},
     database::{DatabaseError, Outlook, Trigger},
     log,
-    run::{START_FOR, WIDTH, run},
+    run::{Report, START_FOR, WIDTH, run},
     runtime::Asker,
     watch, webhook,
 };
@@ -30,7 +30,7 @@ const MESSAGES_IN_A_SEND: u32 = 100;
 const RETRY_AFTER_SECONDS: u32 = 30;
 
 /// Wrong settings are told again after this: how often is one of them.
-const DEFAULT_REPEAT: Duration = Duration::from_secs(60 * 60);
+const DEFAULT_REPEAT: Duration = Duration::from_hours(1);
 
 /// What a message says: come and claim. Lost, doubled or late it does no harm, since what is due and who is at it are
 /// rows of the database.
@@ -46,21 +46,27 @@ enum WakeKind {
     Claim,
 }
 
-/// Refreshes what is due, with help where there is too much of it for one.
+/// Does a tick's work, and tells whoever notices a silent cron how it began and ended. That nobody there answers keeps no
+/// session waiting.
 pub(crate) async fn tick(config: &Config, env: &Env) {
+    let (report, ()) = join(work(config, env), ping(config, "start", "")).await;
+    let suffix = if report.outcome() == "done" { "" } else { "fail" };
+    ping(config, suffix, &log::run_line(&report).to_string()).await;
+}
+
+/// Refreshes what is due, with help where there is too much of it for one.
+async fn work(config: &Config, env: &Env) -> Report {
     let queue = env.queue(BINDING).ok().filter(|_| config.queue_enabled);
-    ping(config, "start", "").await;
     let (outlook, calls) = look_and_wake(config, queue.as_ref()).await;
     let left = config
         .subrequest_limit
         .saturating_sub(calls)
         .saturating_sub(watch::calls_to_watch(config));
     let nobody = Asker::nobody();
-    let work = run(config, Trigger::Cron, config.batch_size, left, &nobody);
-    let (report, ()) = join(work, watch_and_sound(config, outlook.as_ref())).await;
+    let run = run(config, Trigger::Cron, config.batch_size, left, &nobody);
+    let (report, ()) = join(run, watch_and_sound(config, outlook.as_ref())).await;
     analytics::write(&report, env);
-    let suffix = if report.outcome() == "done" { "" } else { "fail" };
-    ping(config, suffix, &log::run_line(&report).to_string()).await;
+    report
 }
 
 /// Tells, as far as that can be done, that the settings are wrong.

@@ -6,6 +6,11 @@
 //!
 //! Each page is `NAME.html`; they name their style sheet and script as the Worker serves them, and those files are written too.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "sample data: its numbers are small"
+)]
+
 use std::{error::Error, fs, path::Path};
 
 use operations::{
@@ -245,7 +250,7 @@ fn trouble(scale: i64, odd: bool) -> Vec<Value> {
 
 fn session(index: i64, state: &str, error: Option<&str>) -> Value {
     json!({
-        "id": ID, "email": format!("athlete.{index}@example.com"), "state": state, "enabled": true, "isRefreshing": false,
+        "id": format!("{index:08x}-5b0c-7c3e-9a51-3f8e2d1c4b7a"), "email": format!("athlete.{index}@example.com"), "state": state, "enabled": true, "isRefreshing": false,
         "lastRefreshDate": ago(20 + index), "lastAttemptAt": ago(2), "nextRefreshDue": NOW + 90_000,
         "signedInAt": ago(30_000), "refreshCount": 1_733, "lastError": error,
         "consecutiveFailures": if error.is_some() { 1 + index % 4 } else { 0 },
@@ -284,10 +289,14 @@ fn attempt(index: i64, outcome: &str, status: Option<u16>) -> Value {
 
 fn history(well: bool) -> Result<SessionHistory, serde_json::Error> {
     let failures = if well { 0 } else { 3 };
-    let one = |index| match index < failures {
-        true => attempt(index, "upstream_fault", Some(502)),
-        false => attempt(index, "refreshed", Some(200)),
+    let outcome = |index| {
+        if index < failures {
+            ("upstream_fault", 502)
+        } else {
+            ("refreshed", 200)
+        }
     };
+    let one = |index| attempt(index, outcome(index).0, Some(outcome(index).1));
     serde_json::from_value(json!({
         "session": session(2, "active", (!well).then_some("upstream_fault")),
         "attempts": (0..12).map(one).collect::<Vec<_>>(),

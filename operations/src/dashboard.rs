@@ -134,8 +134,8 @@ pub fn overview_live(overview: &Overview, span: Span) -> String {
     html! {
         (glance::glance(overview, span))
         (plots::plots(overview, span))
-        (tables::trouble(overview))
         (tables::alerts(overview))
+        (tables::trouble(overview))
         (tables::runs(overview))
         (tables::operators(&overview.actions, overview.now, true))
     }

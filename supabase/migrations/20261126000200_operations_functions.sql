@@ -202,7 +202,9 @@ as $$
     from public.refresh_hours hours
     where hours.kind = 'age' and hours.hour > '-infinity'
     union all
-    select tally.at, tally.label, tally.count, tally.extra from public.refresh_tallies tally where tally.kind = 'age'
+    select date_trunc('hour', tally.at, 'UTC'), tally.label, tally.count, tally.extra
+    from public.refresh_tallies tally
+    where tally.kind = 'age'
   ), by_minute as (
     select span.days, counted.label::integer as minute, sum(counted.count) as told, sum(counted.extra) as ended
     from (values (7), (36500)) as span (days)

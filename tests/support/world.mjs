@@ -58,28 +58,41 @@ class Worker {
   }
 
   async start() {
+    this.miniflare = new Miniflare(this.#options());
+    return this.#started();
+  }
+
+  /** Deployed anew with other settings: no isolate of before is left, what Cloudflare keeps is. */
+  async redeploy(settings, prelude = this.prelude) {
+    Object.assign(this, { settings, prelude });
+    await this.miniflare.setOptions(this.#options());
+    return this.#started();
+  }
+
+  async #started() {
+    this.url = String(await this.miniflare.ready).replace(/\/$/, "");
+    return this;
+  }
+
+  #options() {
     const { workerOptions: fromToml } = workerOptions(path.join(ROOT, "wrangler.toml"));
     const index = path.join(BUILD, "index.js");
     const modules = [
       { type: "ESModule", path: index, contents: `${STILL_CLOCK}\n${this.prelude}\n${readFileSync(index, "utf8")}` },
       { type: "CompiledWasm", path: path.join(BUILD, "index_bg.wasm") },
     ];
-    this.miniflare = new Miniflare(
-      convertV4MiniflareOptions({
-        ...fromToml,
-        ...this.without,
-        ...this.#ratelimits(fromToml.ratelimits),
-        rootPath: BUILD,
-        modules,
-        // Not those of wrangler's options: a developer's .dev.vars is among them.
-        bindings: this.settings,
-        cf: false,
-        log: new Log(LogLevel.NONE),
-        handleStructuredLogs: (line) => this.logs.push(line),
-      }),
-    );
-    this.url = String(await this.miniflare.ready).replace(/\/$/, "");
-    return this;
+    return convertV4MiniflareOptions({
+      ...fromToml,
+      ...this.without,
+      ...this.#ratelimits(fromToml.ratelimits),
+      rootPath: BUILD,
+      modules,
+      // Not those of wrangler's options: a developer's .dev.vars is among them.
+      bindings: this.settings,
+      cf: false,
+      log: new Log(LogLevel.NONE),
+      handleStructuredLogs: (line) => this.logs.push(line),
+    });
   }
 
   /** "wide": out of the way of tests about something else. "real": wrangler.toml's. "none": no bindings. */
@@ -112,10 +125,10 @@ class Worker {
   }
 
   /** Calls a route; the function that is answered hangs up: by a reset, since workerd takes no notice of less. */
-  callAndLeave(route, headers, json) {
+  callAndLeave(route, headers, json, body = json && JSON.stringify(json)) {
     const request = httpRequest(`${this.url}${route}`, { method: "POST", headers });
     request.on("error", () => {});
-    request.end(json && JSON.stringify(json));
+    request.end(body);
     return () => request.socket.resetAndDestroy();
   }
 

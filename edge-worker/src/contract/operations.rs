@@ -150,7 +150,16 @@ pub(super) fn operation(route: Route, method: &str, schemas: &mut Schemas) -> Op
         (Route::EnsureFresh, "POST") => ensure_fresh(schemas),
         (Route::SetEnabled { enabled }, "POST") => set_enabled(enabled, schemas),
         (Route::RefreshSession, "POST") => refresh_session(schemas),
-        (Route::Session, "GET") => Operation {
+        (Route::Dashboard, method) => dashboard(method),
+        (route, "GET") => looking(route, schemas),
+        _ => panic!("{method} of {route:?} is not described"),
+    }
+}
+
+/// Describes what only looks.
+fn looking(route: Route, schemas: &mut Schemas) -> Operation {
+    match route {
+        Route::Session => Operation {
             id: "session",
             summary: "One session and what happened to it",
             parameters: vec![id_in_path("The session.")],
@@ -165,7 +174,7 @@ pub(super) fn operation(route: Route, method: &str, schemas: &mut Schemas) -> Op
                 vec![schemas.answer::<SessionHistory>()],
             ))
         },
-        (Route::Sessions, "GET") => Operation {
+        Route::Sessions => Operation {
             id: "sessions",
             summary: "Look for sessions",
             about: "Either `query` or `trouble=true`, for those that are expired, given up or failing. At most 50 are told.",
@@ -173,43 +182,43 @@ pub(super) fn operation(route: Route, method: &str, schemas: &mut Schemas) -> Op
                 parameter(
                     "query",
                     "A part of an e-mail address, or an id.",
-                    json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+                    &json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
                 ),
-                parameter("trouble", "Those in trouble.", json!({ "const": "true" })),
+                parameter("trouble", "Those in trouble.", &json!({ "const": "true" })),
             ],
             ..look(ok("What was found.", vec![schemas.answer::<FoundSessions>()]))
         },
-        (Route::Run, "GET") => Operation {
+        Route::Run => Operation {
             id: "run",
             summary: "One run and what failed in it",
             parameters: vec![id_in_path("The run.")],
             codes: [&LOOK[..], &DATABASE, &[ErrorCode::NotFound]].concat(),
             ..look(ok("The run.", vec![schemas.answer::<RunHistory>()]))
         },
-        (Route::Runs, "GET") => Operation {
+        Route::Runs => Operation {
             id: "runs",
             summary: "The latest runs",
             parameters: vec![parameter(
                 "limit",
                 "How many, 20 if not given.",
-                json!({ "type": "integer", "minimum": 1, "maximum": 100 }),
+                &json!({ "type": "integer", "minimum": 1, "maximum": 100 }),
             )],
             ..look(ok("Newest first.", vec![schemas.answer::<Runs>()]))
         },
-        (Route::Overview, "GET") => Operation {
+        Route::Overview => Operation {
             id: "overview",
             summary: "How everything stands",
             parameters: vec![parameter(
                 "hours",
                 "For how long back, 24 if not given.",
-                json!({ "enum": [24, 168] }),
+                &json!({ "enum": [24, 168] }),
             )],
             ..look(ok(
                 "What the dashboard shows.",
                 vec![schemas.answer::<Overview>()],
             ))
         },
-        (Route::Metrics, "GET") => Operation {
+        Route::Metrics => Operation {
             id: "metrics",
             summary: "Metrics, as OpenMetrics text",
             ..look(text(
@@ -217,7 +226,7 @@ pub(super) fn operation(route: Route, method: &str, schemas: &mut Schemas) -> Op
                 "application/openmetrics-text",
             ))
         },
-        (Route::Readiness, "GET") => Operation {
+        Route::Readiness => Operation {
             id: "readiness",
             summary: "Whether all is well, and what is not",
             codes: [
@@ -236,8 +245,7 @@ pub(super) fn operation(route: Route, method: &str, schemas: &mut Schemas) -> Op
             },
             ..look(ok("All is well.", vec![schemas.answer::<Readiness>()]))
         },
-        (Route::Dashboard, method) => dashboard(method),
-        _ => panic!("{method} of {route:?} is not described"),
+        _ => panic!("GET of {route:?} is not described"),
     }
 }
 
@@ -453,7 +461,7 @@ fn text(about: &'static str, kind: &'static str) -> Success {
     }
 }
 
-fn parameter(name: &str, about: &str, schema: Value) -> Value {
+fn parameter(name: &str, about: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "query", "description": about, "schema": schema })
 }
 

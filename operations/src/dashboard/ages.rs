@@ -5,10 +5,12 @@ use maud::{Markup, html};
 use crate::overview::{MOST_AGE_MINUTES, Overview};
 
 use super::{
-    plot::{Bar, Look, Plot, Scale, Tick, bars, entry, minutes, nothing, place, round, whole},
+    plot::{Bar, Look, Plot, Scale, Tick, bars, entry, minutes, nothing, place, whole},
     verdict::limit_seconds,
     words::{long, many, number},
 };
+
+const TITLE: &str = "Ages of sessions now";
 
 /// Counts by minute, folded into bins of `width` minutes.
 fn bins(ages: &[u32], width: usize) -> Vec<u64> {
@@ -29,74 +31,85 @@ const fn bin_width(furthest: usize) -> usize {
     }
 }
 
+/// Ages in bins.
+struct Binned {
+    /// Minutes in a bin.
+    width: usize,
+    counts: Vec<u64>,
+    /// Where the plot ends, in minutes.
+    reach: f64,
+}
+
+impl Binned {
+    /// As far as sessions are, and the marks; `None` where there are no sessions.
+    fn of(overview: &Overview) -> Option<Self> {
+        let ages = &overview.stock.ages;
+        let oldest = ages.iter().rposition(|count| *count > 0)?;
+        let marked = minutes(overview.life_seconds.unwrap_or(0).max(limit_seconds(overview)));
+        let marked = (0..MOST_AGE_MINUTES).find(|age| small(*age) >= marked);
+        let furthest = oldest.max(marked.unwrap_or(MOST_AGE_MINUTES)).saturating_add(1);
+        let width = bin_width(furthest);
+        let counts = bins(ages.get(..furthest).unwrap_or(ages), width);
+        let reach = small(counts.len().max(furthest.div_ceil(width)).saturating_mul(width));
+        Some(Self { width, counts, reach })
+    }
+
+    fn bars(&self, limit: f64) -> Vec<Bar> {
+        let counts = self.counts.iter().enumerate();
+        counts
+            .map(|(index, count)| self.bar(index, *count, limit))
+            .collect()
+    }
+
+    fn bar(&self, index: usize, count: u64, limit: f64) -> Bar {
+        let first = index.saturating_mul(self.width);
+        let last = first.saturating_add(self.width);
+        let late = small(first) >= limit;
+        let range = if first >= MOST_AGE_MINUTES {
+            format!("{first} minutes or more")
+        } else {
+            format!("{first} to {last} minutes")
+        };
+        Bar {
+            from: small(first) / self.reach,
+            to: small(last) / self.reach,
+            parts: vec![(if late { Look::Over } else { Look::Good }, whole(count))],
+            hint: format!("{range}: {}", many(count, "session")),
+        }
+    }
+
+    fn mark(&self, seconds: u32, row: u32, name: &str) -> Markup {
+        let at = minutes(seconds) / self.reach;
+        html! { @if at <= 1.0 { (place(at, row, &format!("{name} {}", long(seconds)))) } }
+    }
+}
+
 /// The distribution of ages now.
 pub(super) fn ages(overview: &Overview) -> Markup {
-    let (title, stock) = ("Ages of sessions now", &overview.stock);
-    let limit = minutes(overview.interval_seconds);
-    let last_age = stock.ages.iter().rposition(|count| *count > 0);
-    let Some(last_age) = last_age else {
-        return nothing("ages", title, "No session is looked after.", false);
+    let Some(binned) = Binned::of(overview) else {
+        return nothing("ages", TITLE, "No session is looked after.", false);
     };
-    let marked = f64::from(overview.life_seconds.unwrap_or(0).max(limit_seconds(overview))) / 60.0;
-    let marked = (0..MOST_AGE_MINUTES)
-        .find(|age| small(*age) >= marked)
-        .unwrap_or(MOST_AGE_MINUTES);
-    let furthest = last_age.max(marked).saturating_add(1);
-    let width = bin_width(furthest);
-    let counts = bins(stock.ages.get(..furthest).unwrap_or(&stock.ages), width);
-    let reach = small(counts.len().max(furthest.div_ceil(width)).saturating_mul(width));
-    let scale = Scale::up_to(whole(counts.iter().copied().max().unwrap_or(0)));
+    let scale = Scale::up_to(whole(binned.counts.iter().copied().max().unwrap_or(0)));
+    let limit = limit_seconds(overview);
     Plot {
-        id: "ages",
-        title,
         summary: ages_in_words(overview),
         axes: [
-            &format!("sessions per {}", many(width as u64, "minute")),
+            &format!("sessions per {}", many(binned.width as u64, "minute")),
             "age in minutes",
         ],
-        scale,
-        write: round,
-        ticks: age_ticks(reach),
+        ticks: age_ticks(binned.reach),
         shapes: html! {
-            (bars(&age_bars(&counts, width, reach, overview), scale))
-            (place(limit / reach, 0, &format!("interval {}", long(overview.interval_seconds))))
-            @if let Some(life) = overview.life_seconds.filter(|life| minutes(*life) <= reach) {
-                (place(minutes(life) / reach, 1, &format!("measured life {}", long(life))))
-            }
+            (bars(&binned.bars(minutes(limit)), scale))
+            (binned.mark(overview.interval_seconds, 0, "interval"))
+            @if let Some(life) = overview.life_seconds { (binned.mark(life, 1, "measured life")) }
         },
         legend: html! {
             (entry(Look::Good, "In time"))
-            (entry(Look::Over, &format!("Older than {}", long(limit_seconds(overview)))))
+            (entry(Look::Over, &format!("Older than {}", long(limit))))
         },
-        numbers: html! {},
-        wide: false,
+        ..Plot::new("ages", TITLE, scale)
     }
     .figure()
-}
-
-fn age_bars(counts: &[u64], width: usize, reach: f64, overview: &Overview) -> Vec<Bar> {
-    let limit = minutes(limit_seconds(overview));
-    let bar = |(index, count): (usize, &u64)| {
-        let first = index.saturating_mul(width);
-        let last = first.saturating_add(width);
-        let look = if small(first) >= limit {
-            Look::Over
-        } else {
-            Look::Good
-        };
-        let open = if first >= MOST_AGE_MINUTES {
-            " or more".to_owned()
-        } else {
-            format!(" to {last}")
-        };
-        Bar {
-            from: small(first) / reach,
-            to: small(last) / reach,
-            parts: vec![(look, whole(*count))],
-            hint: format!("{first}{open} minutes: {}", many(*count, "session")),
-        }
-    };
-    counts.iter().enumerate().map(bar).collect()
 }
 
 fn age_ticks(reach: f64) -> Vec<Tick> {

@@ -11,7 +11,8 @@ const stale = document.getElementById("stale");
 let wait = EVERY;
 let timer;
 let asking = false;
-let since;
+let failing = false;
+let since = new Date();
 
 /** What is wrong, with the page to go to where that helps. */
 class Trouble extends Error {
@@ -46,10 +47,7 @@ function nameOf(element) {
   if (!element || !live.contains(element)) return undefined;
   if (element.id) return `#${CSS.escape(element.id)}`;
   if (element.matches("summary")) return `#${CSS.escape(element.parentElement.id)} > summary`;
-  const place = element.closest("section, figure, [id]");
-  const near = place?.getAttribute("aria-labelledby") ?? "";
-  const link = `a[href="${CSS.escape(element.getAttribute("href") ?? "")}"]`;
-  return near ? `[aria-labelledby="${near}"] ${link}` : link;
+  return `#${CSS.escape(element.closest("[id]").id)} a[href="${CSS.escape(element.getAttribute("href") ?? "")}"]`;
 }
 
 function show(html) {
@@ -67,18 +65,18 @@ function show(html) {
 
 function well() {
   wait = EVERY;
-  since = undefined;
-  updated.textContent = `Updated ${clock(new Date())}`;
+  failing = false;
+  since = new Date();
+  updated.textContent = `Updated ${clock(since)}`;
   if (stale.hasChildNodes()) stale.replaceChildren();
 }
 
 function failed(trouble) {
-  const first = since === undefined;
-  since ??= new Date();
   wait = Math.min(wait * 2, LONGEST);
   const text = `${trouble.message}: not updated since ${clock(since)}. `;
   // Told anew only when it changes: a screen reader reads it out.
-  if (!first && stale.dataset.text === text) return;
+  if (failing && stale.dataset.text === text) return;
+  failing = true;
   stale.dataset.text = text;
   stale.replaceChildren(text);
   if (trouble.link)

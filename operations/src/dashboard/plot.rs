@@ -128,7 +128,24 @@ pub(super) struct Plot<'a> {
     pub(super) wide: bool,
 }
 
-impl Plot<'_> {
+impl<'a> Plot<'a> {
+    /// A narrow plot of counts, without anything in it.
+    pub(super) fn new(id: &'a str, title: &'a str, scale: Scale) -> Self {
+        Self {
+            id,
+            title,
+            summary: String::new(),
+            axes: ["", "UTC"],
+            scale,
+            write: round,
+            ticks: Vec::new(),
+            shapes: html! {},
+            legend: html! {},
+            numbers: html! {},
+            wide: false,
+        }
+    }
+
     /// The plot as a figure.
     pub(super) fn figure(&self) -> Markup {
         let (title, summary) = (format!("{}-title", self.id), format!("{}-summary", self.id));
@@ -283,9 +300,14 @@ pub(super) fn minutes(seconds: u32) -> f64 {
     f64::from(seconds) / 60.0
 }
 
-/// A count, as a label.
+/// A count, as a label: short, so that it fits beside the plot.
 pub(super) fn round(value: f64) -> String {
-    number(positive(value))
+    match value {
+        10_000_000.0.. => format!("{}M", number(positive(value / 1e6))),
+        1_000_000.0.. => format!("{:.1}M", value / 1e6),
+        10_000.0.. => format!("{}k", positive(value / 1e3)),
+        _ => number(positive(value)),
+    }
 }
 
 /// To the nearest whole number, from 0 on.
@@ -329,6 +351,18 @@ mod tests {
         ] {
             let scale = Scale::up_to(most);
             assert_eq!((scale.most, scale.step), (top, step), "{most}");
+        }
+    }
+
+    #[test]
+    fn labels_of_great_counts_are_short() {
+        for (value, text) in [
+            (1_500.0, "1,500"),
+            (150_000.0, "150k"),
+            (2_500_000.0, "2.5M"),
+            (5e7, "50M"),
+        ] {
+            assert_eq!(round(value), text);
         }
     }
 

@@ -12,9 +12,9 @@ use super::{
     ages::ages,
     plot::{
         Bar, Look, Plot, Scale, bars, entry, level, line, line_entry, minutes, nothing, patterns, positive,
-        round, whole,
+        whole,
     },
-    stretch::{Axis, Stretch, bar_seconds, fold, total},
+    stretch::{Axis, Stretch, bar_seconds, fold, sum, total},
     verdict::limit_seconds,
     words::{long, many, minute, number, outcome, percent, plain, took},
 };
@@ -93,23 +93,16 @@ fn attempts(overview: &Overview, axis: &Axis) -> Markup {
         .iter()
         .map(|(at, stretch)| bar(*at, stretch, seconds, axis))
         .collect();
-    let sums = fold(&overview.periods, u64::MAX)
-        .into_values()
-        .next()
-        .unwrap_or_default()
-        .outcomes;
+    let sums = sum(&overview.periods).outcomes;
     Plot {
-        id: "attempts",
-        title,
         summary: attempts_in_words(&sums, axis.span),
         axes: [&format!("attempts per {}", long(seconds)), "UTC"],
-        scale,
-        write: round,
         ticks: axis.ticks(),
         shapes: bars(&bars_shown, scale),
         legend: attempts_legend(&sums),
         numbers: outcome_table(&sums),
         wide: true,
+        ..Plot::new("attempts", title, scale)
     }
     .figure()
 }
@@ -168,50 +161,44 @@ fn latency(overview: &Overview, axis: &Axis) -> Markup {
     let title = "How long attempts took";
     let seconds = bar_seconds(overview);
     let folded = fold(&overview.periods, seconds);
-    let middle = axis.share(seconds) / 2.0;
-    let points = |share| {
-        let measured = folded
-            .iter()
-            .filter_map(|(at, stretch)| Some((*at, stretch.latency.quantile(share)?)));
-        measured
-            .map(|(at, value)| ((axis.at(at) + middle).clamp(0.0, 1.0), value))
-            .collect::<Vec<_>>()
-    };
+    let points = |share| quantiles(&folded, share, seconds, axis);
     let (half, most) = (points(0.5), points(0.95));
-    let sums = fold(&overview.periods, u64::MAX)
-        .into_values()
-        .next()
-        .unwrap_or_default()
-        .latency;
+    let sums = sum(&overview.periods).latency;
     let (Some(median), Some(p95)) = (sums.quantile(0.5), sums.quantile(0.95)) else {
         return nothing("latency", title, "No attempts in this time.", false);
     };
     let scale = Scale::up_to(most.iter().fold(0.0, |most, (_, value)| value.max(most)));
     let gap = axis.share(seconds) * 1.5;
     Plot {
-        id: "latency",
-        title,
         summary: format!(
             "Half took up to {}, 95 of 100 up to {}; estimated from histograms.",
             millis(median),
             millis(p95)
         ),
         axes: ["time taken", "UTC"],
-        scale,
         write: millis,
         ticks: axis.ticks(),
         shapes: html! { (line(&most, gap, scale, "second")) (line(&half, gap, scale, "first")) },
         legend: html! { (line_entry("first", "Median")) (line_entry("second", "95 of 100")) },
-        numbers: html! {},
-        wide: false,
+        ..Plot::new("latency", title, scale)
     }
     .figure()
 }
 
+/// A quantile of each stretch, at its middle.
+fn quantiles(folded: &BTreeMap<i64, Stretch>, share: f64, seconds: u64, axis: &Axis) -> Vec<(f64, f64)> {
+    let middle = axis.share(seconds) / 2.0;
+    let points = folded.iter().filter_map(|(at, stretch)| {
+        let value = stretch.latency.quantile(share)?;
+        Some(((axis.at(*at) + middle).clamp(0.0, 1.0), value))
+    });
+    points.collect()
+}
+
 fn backlog(overview: &Overview, axis: &Axis) -> Markup {
-    let samples = &overview.samples;
+    let (title, samples) = ("Sessions due", &overview.samples);
     let Some(most) = samples.iter().map(|sample| sample.due).max() else {
-        return nothing("backlog", "Sessions due", "No tick was seen in this time.", false);
+        return nothing("backlog", title, "No tick was seen in this time.", false);
     };
     let scale = Scale::up_to(f64::from(most));
     let points: Vec<_> = samples
@@ -219,21 +206,16 @@ fn backlog(overview: &Overview, axis: &Axis) -> Markup {
         .map(|sample| (axis.at(sample.at.as_millis()), f64::from(sample.due)))
         .collect();
     Plot {
-        id: "backlog",
-        title: "Sessions due",
         summary: format!(
             "{} due now; {} at the most in this time.",
             number(overview.backlog.due),
             number(most)
         ),
         axes: ["sessions", "UTC"],
-        scale,
-        write: round,
         ticks: axis.ticks(),
         shapes: line(&points, sample_gap(samples, axis), scale, "first"),
         legend: html! { (line_entry("first", "Due and not worked on")) },
-        numbers: html! {},
-        wide: false,
+        ..Plot::new("backlog", title, scale)
     }
     .figure()
 }
@@ -252,20 +234,15 @@ fn oldest(overview: &Overview, axis: &Axis) -> Markup {
     }
     let scale = Scale::up_to(most.max(limit) * 1.1);
     Plot {
-        id: "oldest",
-        title,
         summary: format!("{most:.0} minutes at the most in this time; {limit:.0} are allowed."),
         axes: ["age in minutes", "UTC"],
-        scale,
-        write: round,
         ticks: axis.ticks(),
         shapes: html! {
             (line(&points, sample_gap(&overview.samples, axis), scale, "first"))
             (level(limit, scale, "allowed"))
         },
         legend: html! { (line_entry("first", "Since its last sign of life")) (line_entry("limit", "Allowed")) },
-        numbers: html! {},
-        wide: false,
+        ..Plot::new("oldest", title, scale)
     }
     .figure()
 }

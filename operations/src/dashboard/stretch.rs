@@ -130,6 +130,11 @@ impl Histogram {
     }
 }
 
+/// All periods together.
+pub(super) fn sum(periods: &[Period]) -> Stretch {
+    fold(periods, u64::MAX).into_values().next().unwrap_or_default()
+}
+
 /// All attempts.
 pub(super) fn total(outcomes: &BTreeMap<String, u64>) -> u64 {
     outcomes.values().fold(0, |sum, count| sum.saturating_add(*count))

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     answers::{Held, Named, OutlookAnswer, Standing, Status, to_millis},
-    table::{Breaker, Code, Database, Id, LONG_AGO, Moment, Policy, SECOND, Session, State, WISH_AHEAD},
+    table::{
+        Breaker, Code, Database, HOUR, Id, LONG_AGO, Moment, Policy, SECOND, Session, State, WISH_AHEAD,
+    },
 };
 
 /// Days in microseconds.
@@ -33,8 +35,8 @@ impl Database {
 
     pub(crate) fn outlook(&mut self, policy: Policy, most: usize, moment: Moment) -> OutlookAnswer {
         self.policy = policy;
-        if self.life.0.is_none_or(|at| at <= moment - 3600 * SECOND) {
-            self.life = (Some(moment), self.measured_life(100_000));
+        if self.life.0.is_none_or(|at| at <= moment - HOUR) {
+            self.life = (Some(moment), self.measured_life(moment));
         }
         let up = self.upstream.as_ref();
         let paused = up.map(|up| up.paused_until).filter(|until| *until > moment);
@@ -83,19 +85,16 @@ impl Database {
         (count > 0).then(|| (2 * took.iter().sum::<i64>() + count) / (2 * count))
     }
 
-    fn measured_life(&self, attempts: usize) -> Option<i64> {
+    fn measured_life(&self, moment: Moment) -> Option<i64> {
+        let week = (moment - 7 * 24 * HOUR).div_euclid(HOUR) + 1;
+        self.life_since(week).or_else(|| self.life_since(Moment::MIN))
+    }
+
+    fn life_since(&self, hour: Moment) -> Option<i64> {
         let mut by_minute: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
-        for (_, id, fence) in self.attempts_by_time.iter().rev().take(attempts) {
-            let attempt = &self.attempts[&(*id, *fence)];
-            let Some(age) = attempt.age_seconds else {
-                continue;
-            };
-            if !matches!(attempt.outcome, Code::Refreshed | Code::Expired) {
-                continue;
-            }
-            let (told, ended) = by_minute.entry(age / 60).or_default();
-            *told += 1;
-            *ended += i64::from(attempt.outcome == Code::Expired);
+        for ((_, minute), (told, ended)) in self.ages.range((hour, 0)..) {
+            let sum = by_minute.entry(*minute).or_default();
+            *sum = (sum.0 + told, sum.1 + ended);
         }
         let (mut told_beyond, mut ended_beyond, mut life) = (0, 0, None);
         for (minute, (told, ended)) in by_minute.iter().rev() {

@@ -13,6 +13,7 @@ use serde_json::Value;
 pub(crate) type Moment = i64;
 
 pub(crate) const SECOND: Moment = 1_000_000;
+pub(crate) const HOUR: Moment = 3_600 * SECOND;
 
 /// `PostgreSQL`'s `-infinity`.
 pub(crate) const LONG_AGO: Moment = i64::MIN;
@@ -221,6 +222,8 @@ pub(crate) struct Database {
     pub(crate) wishes: BTreeSet<(Id, Moment)>,
     pub(crate) attempts: BTreeMap<(Id, i64), Attempt>,
     pub(crate) attempts_by_time: BTreeSet<(Moment, Id, i64)>,
+    /// By the hour and the minute of age: sessions renewed or found expired, and those found expired. Never dropped.
+    pub(crate) ages: BTreeMap<(Moment, i64), (i64, i64)>,
     pub(crate) life: (Option<Moment>, Option<i64>),
     sessions: Vec<Session>,
     due: BTreeSet<(Moment, Id)>,
@@ -236,6 +239,7 @@ impl Database {
             wishes: BTreeSet::new(),
             attempts: BTreeMap::new(),
             attempts_by_time: BTreeSet::new(),
+            ages: BTreeMap::new(),
             life: (None, None),
             sessions: Vec::new(),
             due: BTreeSet::new(),
@@ -368,6 +372,12 @@ impl Database {
         }
         self.attempts.insert((id, fence), attempt);
         self.attempts_by_time.insert((attempt.finished_at, id, fence));
+        if let (Code::Refreshed | Code::Expired, Some(age)) = (attempt.outcome, attempt.age_seconds) {
+            let hour = attempt.finished_at.div_euclid(HOUR);
+            let (told, ended) = self.ages.entry((hour, age / 60)).or_default();
+            *told += 1;
+            *ended += i64::from(attempt.outcome == Code::Expired);
+        }
     }
 }
 

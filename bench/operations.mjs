@@ -29,6 +29,7 @@ async function main() {
     const heads = ["what", ...SIZES.map(({ sessions }) => `${sessions.toLocaleString("en")} sessions`), "ratio"];
     print("Milliseconds, within the database", heads, table(callers, "ms"));
     print("Pages touched, of 8 KiB", heads, table(callers, "pages"));
+    print("Bytes answered", heads, table(callers, "bytes"));
     await weigh(callers[1]);
     for (const caller of callers) caller.close();
   } finally {

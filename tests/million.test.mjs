@@ -4,12 +4,27 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { startSupabase } from "../local/stack.mjs";
+import { fillHistory } from "./support/history.mjs";
 import { Caller, createDatabase, fill, wear } from "./support/rows.mjs";
+import { call, POLICY, WATCH } from "./support/sql.mjs";
 
 const MILLION = 1_000_000;
 const THOUSAND = 1_000;
 /** From its sixth call on a connection PostgreSQL may keep a plan for all that follow. */
 const ROUNDS = 12;
+
+/** What operators' questions, and a tick's look, may touch. Each count of what is due looks at up to 10,001 rows. */
+const MOST_PAGES = {
+  overview: 12_000,
+  "overview of a week": 12_000,
+  metrics: 11_000,
+  health: 11_000,
+  session_history: 50,
+  list_runs: 50,
+  "sessions in trouble": 500,
+  "a session by its e-mail": 50,
+  watch: 24_000,
+};
 
 const LARGE_TABLES = ["auth_sessions", "refresh_attempts"];
 
@@ -56,6 +71,17 @@ describe("a million sessions, a twentieth of them due, beside a thousand", () =>
     });
   }
 
+  test("a finish touches little more for the count of its attempts", async (t) => {
+    const counted = large.median("finish_sessions", "pages");
+    large.costs.finish_sessions = [];
+    await supabase.sql.query("alter table refresh_attempts disable trigger refresh_attempts_tally");
+    for (let round = 0; round < ROUNDS / 2; round += 1) await large.round();
+    await supabase.sql.query("alter table refresh_attempts enable trigger refresh_attempts_tally");
+    const uncounted = large.median("finish_sessions", "pages");
+    t.diagnostic(`${counted} pages with, ${uncounted} without`);
+    assert.ok(counted <= 1.1 * uncounted);
+  });
+
   test("no plan of what ran reads the sessions or their history from end to end", async () => {
     // What is done once an hour, too.
     await supabase.sql.query("update refresh_policy set life_measured_at = null");
@@ -77,6 +103,51 @@ describe("a million sessions, a twentieth of them due, beside a thousand", () =>
     ]) {
       assert.ok(indexes.has(index), index);
     }
+  });
+
+  describe("with a month of history, and a thousand in trouble", () => {
+    const stock = async () => (await supabase.sql.query("select counted_at, cost_ms from refresh_stock")).rows[0];
+    before(async () => {
+      await fillHistory(supabase.sql, { troubled: 1_000 });
+      await large.lookInside();
+      for (let round = 0; round < ROUNDS / 4; round += 1) await large.lookAround();
+    });
+
+    test("what operators ask reads nothing from end to end, but for a part of an e-mail and the count of all", () => {
+      const whole = large.plans.filter(({ Plan: plan }) =>
+        nodes(plan).some(
+          (node) => /^(Seq|Sample) Scan$/.test(node["Node Type"]) && LARGE_TABLES.includes(node["Relation Name"]),
+        ),
+      );
+      const others = whole.filter(({ "Query Text": text }) => !/ilike|tablesample/.test(text));
+      assert.deepEqual(
+        others.map((plan) => plan["Query Text"]),
+        [],
+      );
+    });
+
+    for (const [name, most] of Object.entries(MOST_PAGES)) {
+      test(`${name} touches at most ${most.toLocaleString("en")} pages`, (t) => {
+        const pages = large.median(name, "pages");
+        t.diagnostic(`${pages} pages, ${large.median(name, "ms")} ms`);
+        assert.ok(pages <= most);
+      });
+    }
+
+    test("who looks never counts all sessions where that is dear; a tick does, now and then", async () => {
+      await supabase.sql.query("update refresh_stock set counted_at = now() - interval '1 hour'");
+      const { counted_at: before, cost_ms: cost } = await stock();
+      assert.ok(cost > 5, `a million are counted within ${cost} ms`);
+      await call(supabase.sql, "overview", { p_upstream: "upstream", p_hours: 24 });
+      await call(supabase.sql, "metrics", { p_upstream: "upstream" });
+      assert.deepEqual((await stock()).counted_at, before);
+      const tick = () => call(supabase.sql, "watch", { p_upstream: "upstream", p_policy: POLICY, p_watch: WATCH });
+      await tick();
+      const { counted_at: after } = await stock();
+      assert.ok(after > before);
+      await tick();
+      assert.deepEqual((await stock()).counted_at, after, "not again within a hundred times as long as it took");
+    });
   });
 });
 

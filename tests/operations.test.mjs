@@ -10,7 +10,7 @@ import path from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { python } from "../local/python.mjs";
-import { call, POLICY } from "./support/sql.mjs";
+import { call, POLICY, WATCH } from "./support/sql.mjs";
 import { ago, as, INTERNAL_KEY, startWorld } from "./support/world.mjs";
 
 const HOUR = 3600;
@@ -113,12 +113,7 @@ describe("history", () => {
 
   test("nothing is counted twice or lost where Workers run and ticks add up at once", WIDE, async () => {
     const session = await world.signIn();
-    const watched = { alerts: false, events: false, limit: 1, repeatSeconds: 60, failureRate: 1 };
-    const watch = {
-      p_upstream: "upstream",
-      p_policy: POLICY,
-      p_watch: { ...watched, historyDays: 30, attemptsKept: 1e6 },
-    };
+    const watch = { p_upstream: "upstream", p_policy: POLICY, p_watch: WATCH };
     const others = Array.from({ length: 40 }, (_, n) =>
       n % 4 ? pastAttempts(session, 7, n) : call(world.sql, "watch", watch),
     );

@@ -803,9 +803,13 @@ as $$
     'refreshCount', session.refresh_count, 'lastError', session.last_refresh_error,
     'consecutiveFailures', session.consecutive_failures,
     'failingSince', case when session.last_refresh_error is not null then public.to_millis(coalesce((
-      select min(attempt.finished_at) from public.refresh_attempts attempt
-      where attempt.session_id = session.id and attempt.outcome <> 'refreshed'
-        and attempt.finished_at > coalesce(public.alive_at(session), '-infinity')
+      select min(latest.finished_at)
+      from (
+        -- A session may have thousands behind it, each on another page.
+        select attempt.finished_at, attempt.outcome from public.refresh_attempts attempt
+        where attempt.session_id = session.id order by attempt.fence desc limit 200
+      ) latest
+      where latest.outcome <> 'refreshed' and latest.finished_at > coalesce(public.alive_at(session), '-infinity')
     ), session.last_attempt_at)) end)
 $$;
 

@@ -6,7 +6,7 @@ export async function fillHistory(sql, { perSession = 0, days = 30, troubled = 0
   const client = await sql.connect();
   try {
     await client.query("begin; set local session_replication_role = replica; set local maintenance_work_mem = '512MB'");
-    await fillAttempts(client, perSession, days);
+    if (perSession > 0) await fillAttempts(client, perSession, days);
     await fillHours(client, days);
     await fillSamples(client, days);
     await makeTrouble(client, troubled);
@@ -14,7 +14,8 @@ export async function fillHistory(sql, { perSession = 0, days = 30, troubled = 0
   } finally {
     client.release();
   }
-  await sql.query("vacuum (analyze)");
+  const large = perSession > 0 ? ", refresh_attempts, auth_sessions" : "";
+  await sql.query(`vacuum (analyze) refresh_hours, refresh_samples, refresh_runs${large}`);
 }
 
 /** Fences below those that `fill` has given. One in fifty attempts failed. */

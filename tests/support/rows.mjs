@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { migrate } from "../../local/stack.mjs";
-import { call, claimDue, finish, POLICY } from "./sql.mjs";
+import { call, claimDue, finish, POLICY, WATCH } from "./sql.mjs";
 
 /** Sessions in a claim, as many as a busy Worker asks for. */
 export const BATCH = 50;
@@ -86,7 +86,7 @@ async function fillPart(sql, from, to, every) {
 
 /** The functions as Workers call them, on one connection, as PostgREST's stay open for long: their plans get old there. */
 export class Caller {
-  /** What each function cost, call by call: pages touched, in memory or not, bytes of the log, milliseconds. */
+  /** What each function cost, call by call: pages touched, in memory or not, bytes of the log, milliseconds, bytes answered. */
   costs = {};
   /** Plans of what was executed, as EXPLAIN tells them. */
   plans = [];
@@ -133,7 +133,8 @@ export class Caller {
     assert.ok(text.includes(name));
     const pages = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"];
     this.costs[as] ??= [];
-    this.costs[as].push({ pages, wal: plan["WAL Bytes"], ms });
+    const bytes = JSON.stringify(answer).length;
+    this.costs[as].push({ pages, wal: plan["WAL Bytes"], ms, bytes });
     return answer;
   }
 
@@ -197,9 +198,7 @@ export class Caller {
     await this.client.query(`insert into refresh_tallies (at, kind, label, count, extra, sum_ms, buckets)
       select now(), kind, label, 1, 0, 400, case kind when 'age' then '{}' else array[0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0] end
       from generate_series(1, 50), (values ('attempt', 'refreshed'), ('age', '18'), ('age', '19')) told (kind, label)`);
-    const watch = { alerts: true, events: true, limit: 50, repeatSeconds: 3600, failureRate: 0.5 };
-    const kept = { historyDays: 30, attemptsKept: 5e6, conditions: [] };
-    await this.#call("watch", { ...upstream, p_policy: POLICY, p_watch: { ...watch, ...kept } });
+    await this.#call("watch", { ...upstream, p_policy: POLICY, p_watch: WATCH });
   }
 
   /** The middle of what a function's calls cost. */

@@ -5,6 +5,18 @@ import { randomUUID } from "node:crypto";
 /** What a Worker tells the database of its settings: limits wide enough to be out of the way. */
 export const POLICY = { intervalSeconds: 1200, maxInFlight: 1000, callsPerSecond: 10000, exhaustAfter: 10 };
 
+/** What a tick tells of its settings when it looks at how everything stands. */
+export const WATCH = {
+  alerts: true,
+  events: true,
+  limit: 50,
+  repeatSeconds: 3600,
+  failureRate: 0.5,
+  historyDays: 30,
+  attemptsKept: 5_000_000,
+  conditions: [],
+};
+
 /** Calls a function by its arguments' names, as PostgREST does; answers its JSON. */
 export async function call(sql, name, parameters) {
   const names = Object.keys(parameters);

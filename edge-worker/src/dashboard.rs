@@ -171,7 +171,7 @@ async fn show(place: &Place, pass: &Pass, request: &Request, config: &Config) ->
     page(html, 200)
 }
 
-fn visit_of<'a>(pass: &'a Pass, notice: Option<Notice>) -> Visit<'a> {
+fn visit_of(pass: &Pass, notice: Option<Notice>) -> Visit<'_> {
     Visit {
         csrf: &pass.csrf,
         key_id: &pass.operator.key_id,

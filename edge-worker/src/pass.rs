@@ -10,7 +10,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 /// How long a pass is good.
-const LIFETIME: Duration = Duration::from_secs(60 * 60);
+const LIFETIME: Duration = Duration::from_hours(1);
 
 /// The digits of a key's digest that name it: enough to tell keys apart, too few to find one.
 const KEY_ID_DIGITS: usize = 8;

@@ -30,7 +30,7 @@ const MESSAGES_IN_A_SEND: u32 = 100;
 const RETRY_AFTER_SECONDS: u32 = 30;
 
 /// Wrong settings are told again after this: how often is one of them.
-const DEFAULT_REPEAT: Duration = Duration::from_secs(60 * 60);
+const DEFAULT_REPEAT: Duration = Duration::from_hours(1);
 
 /// What a message says: come and claim. Lost, doubled or late it does no harm, since what is due and who is at it are
 /// rows of the database.

@@ -8,6 +8,7 @@ use worker::{Context, Env, Method, Request, Response};
 use crate::{
     answer::ApiError,
     config::Config,
+    ensure::Freshness,
     identity,
     operators::{self, respond},
     pass::{self, Operator, Pass},
@@ -220,11 +221,7 @@ async fn perform(
     let enabled = match deed {
         Deed::Refresh => {
             let (answer, _) = operators::refresh(id, operator, config, asker).await?;
-            return Ok(match answer.first_result() {
-                Some(result) if result.is_fresh() => Notice::Refreshed,
-                Some(result) if result.is_busy() => Notice::Busy,
-                _ => Notice::RefreshFailed,
-            });
+            return Ok(answer.first_result().map_or(Notice::RefreshFailed, notice_of));
         }
         Deed::Enable => true,
         Deed::Disable => false,
@@ -236,6 +233,20 @@ async fn perform(
     } else {
         Notice::Disabled
     })
+}
+
+/// What a refresh came to, as its operator is told.
+const fn notice_of(result: Freshness) -> Notice {
+    match result {
+        Freshness::Refreshed => Notice::Refreshed,
+        Freshness::Fresh => Notice::Fresh,
+        Freshness::Busy | Freshness::Spared | Freshness::Throttled => Notice::Busy,
+        Freshness::Failed
+        | Freshness::Expired
+        | Freshness::NotFound
+        | Freshness::Scheduled
+        | Freshness::NotScheduled => Notice::RefreshFailed,
+    }
 }
 
 /// Gives out a pass for the right key. Who has a wrong one is counted, as everywhere.
@@ -292,6 +303,8 @@ fn page(html: String, status: u16) -> Result<Response, ApiError> {
     let response = respond(html, HTML, status);
     let with_policy = response.and_then(|response| {
         response.headers().set("Content-Security-Policy", POLICY)?;
+        // Without a referrer a browser says of a form that it comes from nowhere: `Origin: null`.
+        response.headers().set("Referrer-Policy", "same-origin")?;
         Ok(response)
     });
     with_policy.map_err(|_| ApiError::Interrupted)

@@ -248,12 +248,7 @@ impl Freshness {
         }
     }
 
-    /// Whether others' calls were in the way.
-    pub(crate) const fn is_busy(self) -> bool {
-        matches!(self, Self::Busy | Self::Spared | Self::Throttled)
-    }
-
-    pub(crate) const fn is_fresh(self) -> bool {
+    const fn is_fresh(self) -> bool {
         matches!(self, Self::Fresh | Self::Refreshed)
     }
 

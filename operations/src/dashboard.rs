@@ -83,19 +83,22 @@ pub struct Visit<'a> {
 pub enum Notice {
     /// The session was renewed.
     Refreshed,
+    /// It had been some seconds before: nothing was done.
+    Fresh,
     /// It was not.
     RefreshFailed,
     /// The batch looks after it again.
     Enabled,
     /// The batch leaves it alone.
     Disabled,
-    /// A refresh is under way already.
+    /// A refresh is under way already, or there is no room for its call.
     Busy,
 }
 
 impl Notice {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Refreshed,
+        Self::Fresh,
         Self::RefreshFailed,
         Self::Enabled,
         Self::Disabled,
@@ -111,6 +114,7 @@ impl Notice {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Refreshed => "refreshed",
+            Self::Fresh => "fresh",
             Self::RefreshFailed => "refresh_failed",
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",

@@ -42,6 +42,7 @@ export async function passOf(world) {
 /** A page in a context of its own. `problems`: errors of scripts, and whatever the page's policy refused. */
 export async function open(browser, options = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(10_000);
   const page = await context.newPage();
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(error.message));
@@ -49,7 +50,7 @@ export async function open(browser, options = {}) {
   page.on("console", (message) => {
     // That an answer is no success is what some tests are about.
     const isAnswer = message.text().startsWith("Failed to load resource");
-    if (message.type() !== "log" && !isAnswer) page.problems.push(message.text());
+    if (["error", "warning"].includes(message.type()) && !isAnswer) page.problems.push(message.text());
   });
   return page;
 }
@@ -63,7 +64,7 @@ export async function signIn(page, world, key = INTERNAL_KEY) {
 
 /** What axe finds, and whether the page is wider than its window. */
 export async function faults(page) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
+  const { violations } = await new AxeBuilder({ page }).options({ resultTypes: ["violations"] }).analyze();
   const found = violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`);
   const [width, scrollWidth] = await page.evaluate(() => [innerWidth, document.documentElement.scrollWidth]);
   return scrollWidth > width ? [...found, `${scrollWidth} pixels wide`] : found;

@@ -165,6 +165,10 @@ pub(super) const fn event(kind: EventKind) -> &'static str {
 pub(super) const fn notice(notice: Notice) -> (&'static str, bool) {
     match notice {
         Notice::Refreshed => ("The session was renewed.", true),
+        Notice::Fresh => (
+            "The session was renewed or signed in some seconds ago: aimharder was not asked again.",
+            true,
+        ),
         Notice::RefreshFailed => ("The session was not renewed: its newest attempt says why.", false),
         Notice::Enabled => ("The session is looked after again.", true),
         Notice::Disabled => (
@@ -172,7 +176,7 @@ pub(super) const fn notice(notice: Notice) -> (&'static str, bool) {
             true,
         ),
         Notice::Busy => (
-            "A refresh is under way already: look again in some seconds.",
+            "A refresh is under way already, or aimharder is left alone for the moment: look again in some seconds.",
             false,
         ),
     }

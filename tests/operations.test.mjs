@@ -463,8 +463,8 @@ describe("health", () => {
     await world.worker.tick();
     const troubles = {
       cron: [
-        "update refresh_policy set last_tick_at = now() - interval '200 seconds'",
-        "update refresh_policy set last_tick_at = now()",
+        "update refresh_watch set last_tick_at = now() - interval '200 seconds'",
+        "update refresh_watch set last_tick_at = now()",
       ],
       breaker: [
         "update refresh_upstreams set breaker = 'open', breaker_until = now() + interval '1 minute'",

@@ -41,7 +41,11 @@ static KNOWN: Mutex<BTreeMap<AlertKind, Option<Alarm>>> = Mutex::new(BTreeMap::n
 /// Tells that something is wrong, unless that was told less than `repeat` ago.
 pub(crate) async fn sound(kind: AlertKind, details: Value, receiver: &Receiver, repeat: Duration) {
     let at = now();
-    let known = recall(kind).await;
+    // Another isolate may have told it since this one last asked.
+    let known = match known(kind) {
+        Some(Some(alarm)) => Some(alarm),
+        _ => recall_cached(kind).await,
+    };
     let mut alarm = known.unwrap_or(Alarm {
         since: at.as_millis(),
         told_at: 0,
@@ -88,16 +92,24 @@ fn message(kind: AlertKind, status: AlertStatus, alarm: &Alarm, details: Value) 
     })
 }
 
-/// The cache is asked once in an isolate's life.
-async fn recall(kind: AlertKind) -> Option<Alarm> {
-    let known = KNOWN
+/// What this isolate knows, if it has asked before.
+fn known(kind: AlertKind) -> Option<Option<Alarm>> {
+    KNOWN
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .get(&kind)
-        .copied();
-    if let Some(known) = known {
-        return known;
+        .copied()
+}
+
+/// While all is well the cache is asked once in an isolate's life.
+async fn recall(kind: AlertKind) -> Option<Alarm> {
+    match known(kind) {
+        Some(known) => known,
+        None => recall_cached(kind).await,
     }
+}
+
+async fn recall_cached(kind: AlertKind) -> Option<Alarm> {
     let mut cached = Cache::default().get(address(kind), true).await.ok().flatten();
     let alarm = match &mut cached {
         Some(response) => response.json().await.ok(),

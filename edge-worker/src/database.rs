@@ -313,10 +313,10 @@ pub(crate) struct UserStatus {
     pub(crate) status: Option<StoredStatus>,
 }
 
-/// What a tick has to deliver.
+/// What a tick has to deliver: each by itself, as a newer database may know of messages that this Worker doesn't.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Watch {
-    pub(crate) messages: Vec<Due>,
+    pub(crate) messages: Vec<Value>,
 }
 
 /// A message, and how often its delivery was tried, this time included.
@@ -541,6 +541,11 @@ impl Config {
     pub(crate) async fn watch(&self, watch: &Value) -> Result<Watch, DatabaseError> {
         let arguments = json!({ "p_upstream": self.upstream(), "p_policy": self.policy(), "p_watch": watch });
         self.call("watch", &arguments).await
+    }
+
+    /// Has all sessions counted, if that is due.
+    pub(crate) async fn count_sessions(&self) -> Result<(), DatabaseError> {
+        self.ask::<Value>("count_sessions", &json!({})).await.map(drop)
     }
 
     /// Says what came of deliveries.

@@ -72,6 +72,11 @@ pub(crate) fn undelivered(message_id: &str, code: &str, tries: u32) {
     line_warn(&json!({ "event": "undelivered", "messageId": message_id, "code": code, "tries": tries }));
 }
 
+/// A message that this version doesn't know.
+pub(crate) fn unknown_message() {
+    line_warn(&json!({ "event": "unknown_message" }));
+}
+
 /// Whoever notices a silent cron could not be told of this tick.
 pub(crate) fn not_pinged(code: &str) {
     line_warn(&json!({ "event": "not_pinged", "code": code }));

@@ -90,16 +90,19 @@ pub(crate) async fn find(config: &Config, query: Option<&str>) -> Result<FoundSe
     Ok(config.ask("find_sessions", &arguments).await?)
 }
 
-/// The same, as a request asks for it.
+/// The same, as a request asks for it: `trouble` says what no query means anyhow.
 pub(crate) async fn find_as_asked(request: &Request, config: &Config) -> Result<FoundSessions, ApiError> {
     let [query, trouble] = parameters(request, ["query", "trouble"])?;
-    let fits =
-        |query: &str| !query.trim().is_empty() && query.len() <= LONGEST_QUERY && !query.contains('\0');
+    let fits = |query: &str| {
+        query.chars().count() <= LONGEST_QUERY
+            && query.bytes().any(|byte| byte.is_ascii_graphic())
+            && !query.contains('\0')
+    };
     match (query, trouble.as_deref()) {
-        (Some(query), None) if fits(&query) => find(config, Some(query.trim())).await,
-        (None, Some("true")) => find(config, None).await,
+        (Some(query), None | Some("true")) if fits(&query) => find(config, Some(query.trim())).await,
+        (None, None | Some("true")) => find(config, None).await,
         _ => Err(bad(
-            "the query must be query=, with a part of an e-mail address or a session's id, or trouble=true",
+            "query must be a part of an e-mail address or a session's id, and trouble, if given, true",
         )),
     }
 }

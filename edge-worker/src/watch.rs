@@ -7,6 +7,7 @@ use operations::{
     overview::AlertKind,
 };
 use serde_json::{Value, json};
+use session_core::batch::CALLS_TO_END_A_RUN;
 
 use crate::{
     config::{Config, Receiver},
@@ -25,14 +26,20 @@ const DELIVER_FOR: Duration = Duration::from_secs(25);
 
 /// Calls that a tick has to leave for this.
 pub(crate) fn calls_to_watch(config: &Config) -> u32 {
-    let pings = if config.ping_url.is_some() { 2 } else { 0 };
-    // The look, and saying what came of deliveries, twice where the database is away for a moment.
-    let told = if config.alerts.is_some() || config.events.is_some() {
-        most_deliveries(config).saturating_add(3)
+    let pings: u32 = if config.ping_url.is_some() { 2 } else { 0 };
+    let deliveries = if config.alerts.is_some() || config.events.is_some() {
+        // Besides, saying what came of them, repeated where the database is away for a moment.
+        most_deliveries(config).saturating_add(CALLS_TO_END_A_RUN)
     } else {
-        1
+        0
     };
-    told.saturating_add(pings)
+    // What alarm.rs asks of the cache in an isolate's first tick.
+    let alarms = if config.alerts.is_some() { 2 } else { 0 };
+    // The watch, and counting.
+    pings
+        .saturating_add(deliveries)
+        .saturating_add(alarms)
+        .saturating_add(2)
 }
 
 const fn most_deliveries(config: &Config) -> u32 {
@@ -42,15 +49,25 @@ const fn most_deliveries(config: &Config) -> u32 {
 /// Looks after history and alerts, and delivers messages. Whatever goes wrong costs no session its refresh.
 pub(crate) async fn watch(config: &Config, outlook: Option<&Outlook>) {
     let told = match config.watch(&wanted(config, outlook)).await {
-        Ok(watch) => deliver_all(watch.messages, config).await,
+        Ok(watch) => deliver_all(known(watch.messages), config).await,
         Err(error) => return log::not_watched(error),
     };
+    if let Err(error) = config.count_sessions().await {
+        log::not_watched(error);
+    }
     if !told.is_empty()
         && let Err(error) = config.messages_told(&told).await
     {
         // They come again in two minutes: their ids tell receivers that they are the same.
         log::not_watched(error);
     }
+}
+
+/// Those that this version understands. Others wait for one that does.
+fn known(messages: Vec<Value>) -> Vec<Due> {
+    let read = messages.into_iter().map(serde_json::from_value);
+    read.filter_map(|due| due.inspect_err(|_| log::unknown_message()).ok())
+        .collect()
 }
 
 fn wanted(config: &Config, outlook: Option<&Outlook>) -> Value {

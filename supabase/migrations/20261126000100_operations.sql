@@ -6,11 +6,15 @@ create index if not exists auth_sessions_in_trouble
   on public.auth_sessions (last_attempt_at desc nulls last, id)
   where refresh_state <> 'active' or consecutive_failures > 0;
 
-alter table public.refresh_policy
+-- What ticks leave for each other: one row, which no claim and no finish looks at.
+create table if not exists public.refresh_watch (
+  id boolean primary key default true check (id),
   -- The last cron tick that got here.
-  add column if not exists last_tick_at timestamptz,
+  last_tick_at timestamptz,
   -- Since when there is somebody to tell of sessions' events; null: nobody.
-  add column if not exists events_since timestamptz;
+  events_since timestamptz
+);
+insert into public.refresh_watch default values on conflict do nothing;
 
 -- What was counted lately: appended by whoever writes attempts and ends runs, so that nobody waits for another's row. A tick
 -- adds it up into refresh_hours.
@@ -163,31 +167,6 @@ create or replace trigger refresh_attempts_tally
   after insert on public.refresh_attempts
   referencing new table as added
   for each statement execute function public.tally_attempts();
-
--- What was noted before there were hours counts, too: once.
-insert into public.refresh_tallies (at, kind, label, count, extra, sum_ms, buckets)
-select min(attempt.finished_at), 'attempt', attempt.outcome, count(*), sum(attempt.tries), sum(attempt.duration_ms), array[
-  count(*) filter (where attempt.duration_ms <= 25),
-  count(*) filter (where attempt.duration_ms > 25 and attempt.duration_ms <= 50),
-  count(*) filter (where attempt.duration_ms > 50 and attempt.duration_ms <= 100),
-  count(*) filter (where attempt.duration_ms > 100 and attempt.duration_ms <= 250),
-  count(*) filter (where attempt.duration_ms > 250 and attempt.duration_ms <= 500),
-  count(*) filter (where attempt.duration_ms > 500 and attempt.duration_ms <= 1000),
-  count(*) filter (where attempt.duration_ms > 1000 and attempt.duration_ms <= 2500),
-  count(*) filter (where attempt.duration_ms > 2500 and attempt.duration_ms <= 5000),
-  count(*) filter (where attempt.duration_ms > 5000 and attempt.duration_ms <= 10000),
-  count(*) filter (where attempt.duration_ms > 10000 and attempt.duration_ms <= 20000),
-  count(*) filter (where attempt.duration_ms > 20000)]
-from public.refresh_attempts attempt
-where not exists (select from public.refresh_hours) and not exists (select from public.refresh_tallies)
-group by date_trunc('hour', attempt.finished_at, 'UTC'), attempt.outcome;
-insert into public.refresh_tallies (at, kind, label, count, extra)
-select min(attempt.finished_at), 'age', (attempt.age_seconds / 60)::text, count(*),
-  count(*) filter (where attempt.outcome = 'expired')
-from public.refresh_attempts attempt
-where attempt.outcome in ('refreshed', 'expired') and attempt.age_seconds is not null
-  and not exists (select from public.refresh_hours) and not exists (select from public.refresh_tallies where kind = 'age')
-group by date_trunc('hour', attempt.finished_at, 'UTC'), attempt.age_seconds / 60;
 
 -- Notes that a session was lost or came back. Given up and tried again is no coming back: a success is.
 create or replace function public.note_session_event() returns trigger

@@ -153,6 +153,8 @@ set search_path = ''
 as $$
 declare
   moment timestamptz := public.keepalive_now();
+  was_finished boolean := exists (
+    select from public.refresh_runs run where run.id = p_run_id and run.finished_at is not null);
   left_over integer := public.due_sessions_count();
 begin
   delete from public.refresh_slots slot where slot.holder = p_holder;
@@ -168,7 +170,10 @@ begin
       error = p_summary ->> 'error'
   where run.id = p_run_id;
 
-  perform public.tally_run(p_run_id, p_summary, moment);
+  -- Not again where the first answer was lost.
+  if not was_finished then
+    perform public.tally_run(p_run_id, p_summary, moment);
+  end if;
 
   delete from public.refresh_attempts attempt
   where (attempt.session_id, attempt.fence) in (
@@ -296,7 +301,7 @@ as $$
 $$;
 
 -- Counts all sessions, unless that was done a hundred times its own duration ago or less, or takes more than p_most_ms. Of
--- more than three million a sample is counted.
+-- more than three hundred thousand a sample is counted.
 create or replace function public.take_stock(p_moment timestamptz, p_most_ms float8) returns void
 language plpgsql
 set search_path = ''
@@ -305,7 +310,7 @@ declare
   stock public.refresh_stock;
   began timestamptz := clock_timestamp();
   rows_guessed float8 := (select greatest(reltuples, 0) from pg_class where oid = 'public.auth_sessions'::regclass);
-  part float8 := least(1, 3e6 / greatest(rows_guessed, 1));
+  part float8 := least(1, 3e5 / greatest(rows_guessed, 1));
   late_after integer;
 begin
   select * into stock from public.refresh_stock for update skip locked;
@@ -345,6 +350,17 @@ begin
       cost_ms = extract(epoch from clock_timestamp() - began) * 1000;
   -- Set while the statement ran, it would say little.
   update public.refresh_stock set cost_ms = extract(epoch from clock_timestamp() - began) * 1000;
+end
+$$;
+
+-- The same, however long it takes. A call of its own, so that nothing waits for it, and nothing is lost with it.
+create or replace function public.count_sessions() returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform public.take_stock(public.keepalive_now(), 'Infinity');
+  return public.stock_json();
 end
 $$;
 
@@ -462,20 +478,29 @@ begin
   select * into stock from public.refresh_stock;
   select * into up from public.refresh_upstreams where upstream = p_upstream;
   select * into latest from public.refresh_samples order by at desc limit 1;
+  -- Ten minutes, or as far back as ten attempts take, an hour at the most.
   select * into earlier from public.refresh_samples where at >= p_moment - interval '10 minutes' order by at limit 1;
+  if latest.attempts - earlier.attempts < 10 then
+    select * into earlier
+    from public.refresh_samples sample
+    where sample.at >= p_moment - interval '1 hour'
+    order by sample.attempts > latest.attempts - 10,
+      case when sample.attempts > latest.attempts - 10 then sample.at end,
+      sample.at desc
+    limit 1;
+  end if;
 
   -- Off at half of the share that sets it on, so that it doesn't flutter.
   tried := latest.attempts - earlier.attempts;
   failed := latest.failures - earlier.failures;
   kind := 'failure_rate';
   is_on := case
-    when tried < 10 and exists (
-      select from public.refresh_samples sample
-      where sample.at > p_moment - interval '1 hour' and sample.attempts < latest.attempts) then null
-    when tried < 10 then false
+    when tried between 1 and 9 then null
+    when coalesce(tried, 0) = 0 then false
     else failed >= tried * (p_watch ->> 'failureRate')::float8 * case when 'failure_rate' = any (firing) then 0.5 else 1 end
   end;
-  details := jsonb_build_object('attempts', tried, 'failures', failed, 'minutes', 10);
+  details := jsonb_build_object('attempts', tried, 'failures', failed,
+    'minutes', ceil(extract(epoch from p_moment - earlier.at) / 60)::integer);
   return next;
 
   limit_seconds := policy.interval_seconds + 300;
@@ -572,13 +597,13 @@ as $$
 declare
   since timestamptz;
 begin
-  update public.refresh_policy policy
+  update public.refresh_watch watched
   set events_since = case when p_wanted then p_moment end
-  where (policy.events_since is null) = p_wanted;
+  where (watched.events_since is null) = p_wanted;
   if not p_wanted then
     return;
   end if;
-  select policy.events_since into since from public.refresh_policy policy;
+  select watched.events_since into since from public.refresh_watch watched;
   with news as (
     update public.session_events event
     set queued = true
@@ -628,14 +653,22 @@ begin
       order by old.finished_at
       limit least(100000, greatest(1000, 2 * p_added)));
   end if;
-  delete from public.refresh_hours hours where hours.hour > '-infinity' and hours.hour < oldest;
-  delete from public.refresh_samples sample where sample.at < oldest;
+  delete from public.refresh_hours hours
+  where (hours.hour, hours.kind, hours.label) in (
+    select old.hour, old.kind, old.label from public.refresh_hours old
+    where old.hour > '-infinity' and old.hour < oldest order by old.hour limit 1000);
+  delete from public.refresh_samples sample
+  where sample.at in (
+    select old.at from public.refresh_samples old where old.at < oldest order by old.at limit 1000);
   delete from public.session_events event
   where event.id in (
     select old.id from public.session_events old where old.at < oldest order by old.at limit 1000);
   delete from public.refresh_messages message
   where message.id in (
-    select old.id from public.refresh_messages old where old.created_at < oldest order by old.created_at limit 1000);
+    select old.id from public.refresh_messages old
+    -- An alert that nobody took yet is news still.
+    where old.created_at < oldest and (old.kind = 'event' or old.delivered_at is not null)
+    order by old.created_at limit 1000);
   delete from public.refresh_outlines outlined
   where outlined.at < (select kept.at from public.refresh_outlines kept order by kept.at desc offset 20 limit 1);
   -- What people did is kept for a year.
@@ -671,10 +704,10 @@ declare
   added bigint;
   messages jsonb;
 begin
-  update public.refresh_policy set last_tick_at = moment;
   if pg_try_advisory_xact_lock(hashtext('keepalive.watch')) then
+    update public.refresh_watch set last_tick_at = moment;
     added := public.fold_tallies();
-    perform public.take_stock(moment, 'Infinity');
+    perform public.take_stock(moment, 5);
     backlog := public.backlog_json(moment);
     insert into public.refresh_samples (at, due, oldest_age_seconds, active, late, attempts, failures)
     select moment, (backlog ->> 'due')::integer, (backlog ->> 'oldestAgeSeconds')::integer, stock.active, stock.late,
@@ -749,7 +782,7 @@ begin
   perform public.take_stock(moment, 5);
   select jsonb_build_object(
     'now', public.to_millis(moment), 'intervalSeconds', policy.interval_seconds, 'lifeSeconds', policy.life_seconds,
-    'lastTickAt', public.to_millis(policy.last_tick_at), 'backlog', public.backlog_json(moment),
+    'lastTickAt', public.to_millis((select watched.last_tick_at from public.refresh_watch watched)), 'backlog', public.backlog_json(moment),
     'stock', public.stock_json(), 'upstream', public.upstream_json(p_upstream, moment),
     'attempts', counted.attempts, 'runs', counted.runs,
     'database', coalesce(counted.database, public.histogram_json(0, 0, '{}')),
@@ -782,7 +815,7 @@ as $$
   select jsonb_build_object(
     'now', public.to_millis(public.keepalive_now()), 'schema', 1,
     'intervalSeconds', policy.interval_seconds,
-    'lastTickAt', public.to_millis(policy.last_tick_at),
+    'lastTickAt', public.to_millis((select watched.last_tick_at from public.refresh_watch watched)),
     'backlog', public.backlog_json(public.keepalive_now()),
     'upstream', public.upstream_json(p_upstream, public.keepalive_now()))
   from public.refresh_policy policy
@@ -881,7 +914,7 @@ begin
   perform public.take_stock(moment, 5);
   select jsonb_build_object(
     'now', public.to_millis(moment), 'since', public.to_millis(since), 'intervalSeconds', policy.interval_seconds,
-    'lifeSeconds', policy.life_seconds, 'lastTickAt', public.to_millis(policy.last_tick_at),
+    'lifeSeconds', policy.life_seconds, 'lastTickAt', public.to_millis((select watched.last_tick_at from public.refresh_watch watched)),
     'backlog', public.backlog_json(moment), 'stock', public.stock_json(),
     'upstream', public.upstream_json(p_upstream, moment),
     'periodSeconds', extract(epoch from period)::integer,

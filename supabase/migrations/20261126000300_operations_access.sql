@@ -6,7 +6,7 @@ declare
   table_name text;
   function_name regprocedure;
   tables text[] := array[
-    'refresh_tallies', 'refresh_hours', 'refresh_stock', 'refresh_samples', 'session_events', 'refresh_alerts',
+    'refresh_watch', 'refresh_tallies', 'refresh_hours', 'refresh_stock', 'refresh_samples', 'session_events', 'refresh_alerts',
     'refresh_messages', 'refresh_outlines', 'refresh_actions'
   ];
   views text[] := array[
@@ -15,7 +15,7 @@ declare
   ];
   names text[] := array[
     'tally_attempts', 'note_session_event', 'add_counts', 'keep_outlines', 'finish_sessions', 'tally_run', 'finish_run',
-    'measured_life', 'outlook', 'fold_tallies', 'take_stock', 'stock_json', 'backlog_json', 'upstream_json',
+    'measured_life', 'outlook', 'fold_tallies', 'take_stock', 'count_sessions', 'stock_json', 'backlog_json', 'upstream_json',
     'counted_since_ever', 'histogram_json', 'undelivered_json', 'judge_alerts', 'update_alerts', 'queue_events',
     'prune_history', 'watch', 'messages_told', 'metrics', 'health', 'operator_session_json', 'run_json', 'attempt_json',
     'action_json', 'newest_runs', 'troubled_sessions', 'overview', 'find_sessions', 'session_history', 'list_runs',

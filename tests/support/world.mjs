@@ -223,7 +223,7 @@ class World {
       `truncate auth_sessions, refresh_runs, refresh_attempts, refresh_upstreams, refresh_slots, refresh_wishes,
          refresh_tallies, refresh_hours, refresh_samples, refresh_alerts, refresh_messages, refresh_actions cascade;
        update refresh_stock set counted_at = null, cost_ms = 0;
-       update refresh_policy set last_tick_at = null, events_since = null`,
+       update refresh_watch set last_tick_at = null, events_since = null`,
     );
     for (const list of [
       this.logs,

@@ -177,12 +177,12 @@ fn looking(route: Route, schemas: &mut Schemas) -> Operation {
         Route::Sessions => Operation {
             id: "sessions",
             summary: "Look for sessions",
-            about: "Either `query` or `trouble=true`, for those that are expired, given up or failing. At most 50 are told.",
+            about: "With `query` those that fit it; without one, or with `trouble=true` alone, those that are expired, given up or failing. At most 50 are told.",
             parameters: vec![
                 parameter(
                     "query",
                     "A part of an e-mail address, or an id.",
-                    &json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+                    &json!({ "type": "string", "pattern": "^[^\\u0000]*[!-~][^\\u0000]*$", "maxLength": 255 }),
                 ),
                 parameter("trouble", "Those in trouble.", &json!({ "const": "true" })),
             ],

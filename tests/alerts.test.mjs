@@ -126,7 +126,7 @@ const OUTAGES = {
       await later(11);
       await healAll();
     },
-    details: { attempts: 12, failures: 12, minutes: 10 },
+    details: { attempts: 12, failures: 12, minutes: 1 },
   },
   oldest_due: {
     async begin() {

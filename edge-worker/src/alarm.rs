@@ -43,8 +43,8 @@ pub(crate) async fn sound(kind: AlertKind, details: Value, receiver: &Receiver, 
     let at = now();
     // Another isolate may have told it since this one last asked.
     let known = match known(kind) {
-        Some(Some(alarm)) => Some(alarm),
-        _ => recall_cached(kind).await,
+        Known::On(alarm) => Some(alarm),
+        Known::Off | Known::Nothing => recall_cached(kind).await,
     };
     let mut alarm = known.unwrap_or(Alarm {
         since: at.as_millis(),
@@ -92,20 +92,28 @@ fn message(kind: AlertKind, status: AlertStatus, alarm: &Alarm, details: Value) 
     })
 }
 
-/// What this isolate knows, if it has asked before.
-fn known(kind: AlertKind) -> Option<Option<Alarm>> {
-    KNOWN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&kind)
-        .copied()
+/// What this isolate knows.
+enum Known {
+    On(Alarm),
+    Off,
+    Nothing,
+}
+
+fn known(kind: AlertKind) -> Known {
+    let alarms = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match alarms.get(&kind) {
+        Some(Some(alarm)) => Known::On(*alarm),
+        Some(None) => Known::Off,
+        None => Known::Nothing,
+    }
 }
 
 /// While all is well the cache is asked once in an isolate's life.
 async fn recall(kind: AlertKind) -> Option<Alarm> {
     match known(kind) {
-        Some(known) => known,
-        None => recall_cached(kind).await,
+        Known::On(alarm) => Some(alarm),
+        Known::Off => None,
+        Known::Nothing => recall_cached(kind).await,
     }
 }
 

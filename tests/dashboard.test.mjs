@@ -183,11 +183,7 @@ test("the overview tells of trouble, worst first, and of all that happened", WID
 test("the plots show a day or a week", WIDE, async () => {
   await fillWithLife(world);
   await signIn(page, world);
-  const attempts = () =>
-    page
-      .getByText(/attempts in the last/)
-      .first()
-      .innerText();
+  const attempts = () => textOf(page.getByText(/attempts in the last/).first());
   await page
     .getByText(/attempts in the last/)
     .first()

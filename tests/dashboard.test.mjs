@@ -52,7 +52,9 @@ const actions = async () => (await world.sql.query("select * from refresh_action
 const isEnabled = async (session) => (await world.row(session)).auto_refresh_enabled;
 const heading = (name, on = page) => on.getByRole("heading", { level: 1, name }).waitFor();
 const click = (name, on = page) => on.getByRole("button", { name }).click();
-const text = (on = page) => on.locator("main").innerText();
+/** As it is laid out: cells of tables stand apart. */
+const textOf = async (locator) => (await locator.allInnerTexts()).join("\n");
+const text = (on = page) => textOf(on.locator("main"));
 
 test("a wrong key opens nothing; the right one is good for an hour, by a cookie that does not hold it", async () => {
   const wrong = await ask(world, "", { form: { key: "another-key-0123456789" } });
@@ -181,11 +183,11 @@ test("the overview tells of trouble, worst first, and of all that happened", WID
 test("the plots show a day or a week", WIDE, async () => {
   await fillWithLife(world);
   await signIn(page, world);
-  const attempts = () =>
-    page
-      .getByText(/attempts in the last/)
-      .first()
-      .innerText();
+  const attempts = () => textOf(page.getByText(/attempts in the last/).first());
+  await page
+    .getByText(/attempts in the last/)
+    .first()
+    .waitFor();
   const day = await attempts();
   assert.match(day, /in the last 24 hours/);
   await page.getByRole("link", { name: "7 days" }).click();
@@ -240,12 +242,12 @@ test("a session is disabled, enabled and refreshed, and it is recorded who did i
   session.fail("server_error");
   await click("Refresh now");
   await status("was not renewed");
-  assert.match(await page.locator("#attempts-table").innerText(), /aimharder failed on its side.*500/);
+  assert.match(await textOf(page.locator("#attempts-table")), /aimharder failed on its side.*500/);
   assert.deepEqual(
     (await actions()).map(({ key_id, action, session_id }) => [key_id, action, session_id]),
     ["disable", "enable", "refresh", "refresh", "refresh"].map((action) => [KEY_ID, action, session.id]),
   );
-  const told = await page.locator("#actions-table").innerText();
+  const told = await textOf(page.locator("#actions-table"));
   for (const action of ["disable", "enable", "refresh"]) assert.match(told, new RegExp(`${KEY_ID}\\s+${action}`));
 });
 
@@ -400,7 +402,7 @@ test("with 100,000 sessions it opens as with ten: neither its queries nor its si
     `pages of the database: ${few.pages} and ${many.pages}, of ${many.table}; answer: ${few.size} and ${many.size} bytes`,
   );
   assert.match(many.text, /100,000/);
-  assert.ok(many.pages < many.table / 4, `${many.pages} pages of ${many.table}`);
+  assert.ok(many.pages < 2000, `${many.pages} pages`);
   assert.ok(many.size < 100_000, `${many.size} bytes`);
 });
 

@@ -211,6 +211,42 @@ test("sessions lost are named in one message, and those lost later in the next",
   assert.equal(told("sessions_lost")[1].details.expired, 1);
 });
 
+test("ten times as many lost sessions are news before the hour is over", async () => {
+  const lose = async (count) => {
+    await world.sql.query(
+      `insert into session_events (session_id, at, event)
+       select (select id from auth_sessions limit 1), keepalive_now(), 'expired' from generate_series(1, $1)`,
+      [count],
+    );
+    await ticks(2);
+  };
+  await world.signIn();
+  await lose(1);
+  await lose(8);
+  assert.deepEqual(statuses("sessions_lost"), ["firing"]);
+  await lose(1);
+  assert.deepEqual(statuses("sessions_lost"), ["firing", "repeated"]);
+  assert.equal(told("sessions_lost")[1].details.expired, 10);
+  await lose(50);
+  assert.deepEqual(statuses("sessions_lost"), ["firing", "repeated"]);
+});
+
+test("an alert that nobody took outlives the history, and a message of a newer version keeps no other back", async () => {
+  await world.sql.query(`insert into refresh_messages (kind, body, created_at, next_try_at) values
+    ('alert', '{"alert": "of_tomorrow", "status": "firing", "since": 0, "at": 0, "details": {}}', now(), now()),
+    ('alert', '{"alert": "oldest_due", "status": "over", "since": 0, "at": 0, "details": {}}',
+      now() - interval '90 days', now() + interval '1 minute')`);
+  await ticks(1);
+  await OUTAGES.interval_too_long.begin();
+  await ticks(1);
+  assert.deepEqual(statuses("interval_too_long"), ["firing"]);
+  await later(5);
+  await ticks(1);
+  assert.deepEqual(statuses("oldest_due"), ["over"]);
+  assert.deepEqual(statuses("of_tomorrow"), []);
+  assert.ok((await world.logged("unknown_message")).length > 0);
+});
+
 test("an alert shows how the unknown page is built, and nothing that it says", async () => {
   await OUTAGES.markup_changed.begin();
   await ticks(2);

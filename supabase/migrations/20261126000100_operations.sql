@@ -91,6 +91,8 @@ create table if not exists public.refresh_alerts (
   since timestamptz not null,
   over_at timestamptz,
   told_at timestamptz,
+  -- How much of it there was then, where that counts.
+  told_weight bigint,
   details jsonb not null default '{}'
 );
 

@@ -453,9 +453,9 @@ as $$
 $$;
 
 -- What stands in an alert's way, or sets it off: one row for each kind that the database judges itself. `on`: null where
--- nothing can be said, and the alert stays as it is.
+-- nothing can be said, and the alert stays as it is. `weight`: how much of it there is, where that counts.
 create or replace function public.judge_alerts(p_upstream text, p_watch jsonb, p_moment timestamptz)
-returns table (kind text, is_on boolean, details jsonb)
+returns table (kind text, is_on boolean, details jsonb, weight bigint)
 language plpgsql
 set search_path = ''
 as $$
@@ -517,16 +517,20 @@ begin
   return next;
 
   select count(*) filter (where event.event = 'expired') as expired,
-    count(*) filter (where event.event = 'exhausted') as exhausted,
-    (array_agg(event.session_id order by event.at desc))[1:10] as ids
+    count(*) filter (where event.event = 'exhausted') as exhausted
   into lost
   from public.session_events event
   where event.event <> 'recovered' and event.at > p_moment - public.seconds((p_watch ->> 'repeatSeconds')::float8);
   kind := 'sessions_lost';
-  is_on := lost.expired + lost.exhausted > 0;
-  details := jsonb_build_object(
-    'expired', lost.expired, 'exhausted', lost.exhausted, 'sessionIds', coalesce(to_jsonb(lost.ids), '[]'));
+  weight := lost.expired + lost.exhausted;
+  is_on := weight > 0;
+  details := jsonb_build_object('expired', lost.expired, 'exhausted', lost.exhausted, 'sessionIds', to_jsonb(array(
+    select event.session_id from public.session_events event
+    where event.event <> 'recovered' and event.at > p_moment - public.seconds((p_watch ->> 'repeatSeconds')::float8)
+    order by event.at desc
+    limit 10)));
   return next;
+  weight := null;
 
   select count(*) filter (where told.outcome = 'unrecognised') as unrecognised, count(*) as asked
   into strange
@@ -543,7 +547,7 @@ begin
   return next;
 
   return query
-  select told.kind, told."on", coalesce(told.details, '{}')
+  select told.kind, told."on", coalesce(told.details, '{}'), null::bigint
   from jsonb_to_recordset(coalesce(p_watch -> 'conditions', '[]')) as told (kind text, "on" boolean, details jsonb);
 end
 $$;
@@ -564,16 +568,19 @@ begin
       when judged.is_on and (before.kind is null or before.over_at is not null) then 'firing'
       when judged.is_on
         and before.told_at <= p_moment - public.seconds((p_watch ->> 'repeatSeconds')::float8) then 'repeated'
+      -- One lost session is not news enough for the thousand that follow it.
+      when judged.is_on and judged.weight >= 10 * before.told_weight then 'repeated'
       when judged.is_on then 'on'
       when not judged.is_on and before.kind is not null and before.over_at is null then 'over'
     end;
     continue when status is null;
-    insert into public.refresh_alerts as alert (kind, since, over_at, told_at, details)
-    values (judged.kind, p_moment, null, p_moment, judged.details)
+    insert into public.refresh_alerts as alert (kind, since, over_at, told_at, told_weight, details)
+    values (judged.kind, p_moment, null, p_moment, judged.weight, judged.details)
     on conflict on constraint refresh_alerts_pkey do update
     set since = case when status = 'firing' then p_moment else alert.since end,
         over_at = case when status = 'over' then p_moment end,
         told_at = case when status = 'on' then alert.told_at else p_moment end,
+        told_weight = case when status = 'on' then alert.told_weight else judged.weight end,
         details = case when status = 'over' then alert.details else judged.details end
     returning * into before;
     -- A repetition says nothing to who doesn't know of the alert yet.

@@ -97,6 +97,9 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// How the Worker names itself to whoever is not aimharder.
+pub(crate) const OWN_NAME: &str = concat!("aimharder-keepalive/", env!("CARGO_PKG_VERSION"));
+
 /// Cloudflare's free plan allows an invocation so many fetches.
 const FREE_PLAN_SUBREQUESTS: u32 = 50;
 

@@ -20,7 +20,7 @@ use session_core::{
 use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, wasm_bindgen::JsValue};
 
 use crate::{
-    config::{Config, SupabaseKey},
+    config::{Config, OWN_NAME, SupabaseKey},
     idempotency::KeyDigest,
     latency,
     runtime::{now, sleep, unit, within},
@@ -545,7 +545,7 @@ impl Config {
 
     /// Has all sessions counted, if that is due.
     pub(crate) async fn count_sessions(&self) -> Result<(), DatabaseError> {
-        self.ask::<Value>("count_sessions", &json!({})).await.map(drop)
+        self.call::<Value>("count_sessions", &json!({})).await.map(drop)
     }
 
     /// Says what came of deliveries.
@@ -556,16 +556,7 @@ impl Config {
         answer.answer.map(drop)
     }
 
-    /// Asks one of the functions that only look.
-    pub(crate) async fn ask<T: DeserializeOwned>(
-        &self,
-        function: &str,
-        arguments: &Value,
-    ) -> Result<T, DatabaseError> {
-        self.call(function, arguments).await
-    }
-
-    /// The same of one that wants to know upstream.
+    /// Calls a function that wants to know upstream.
     pub(crate) async fn ask_of_upstream<T: DeserializeOwned>(
         &self,
         function: &str,
@@ -588,7 +579,7 @@ impl Config {
         let arguments = json!({
             "p_key_id": key_id, "p_action": action, "p_session_id": session_id, "p_result": result,
         });
-        self.ask::<Value>("note_action", &arguments).await.map(drop)
+        self.call::<Value>("note_action", &arguments).await.map(drop)
     }
 
     async fn call_patiently<T: DeserializeOwned>(
@@ -627,7 +618,12 @@ impl Config {
         }
     }
 
-    async fn call<T: DeserializeOwned>(&self, function: &str, arguments: &Value) -> Result<T, DatabaseError> {
+    /// Calls a function, once.
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        arguments: &Value,
+    ) -> Result<T, DatabaseError> {
         let request = self
             .request(function, arguments)
             .map_err(|_| DatabaseError::Unintelligible)?;
@@ -654,10 +650,7 @@ impl Config {
         let headers = Headers::new();
         headers.set("Content-Type", "application/json")?;
         // Not a browser's: Supabase refuses its new keys from one.
-        headers.set(
-            "User-Agent",
-            concat!("aimharder-keepalive/", env!("CARGO_PKG_VERSION")),
-        )?;
+        headers.set("User-Agent", OWN_NAME)?;
         match &self.supabase_key {
             SupabaseKey::Opaque(key) => headers.set("apikey", key.expose())?,
             SupabaseKey::Jwt(key) => {

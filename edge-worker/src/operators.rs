@@ -87,7 +87,7 @@ pub(crate) async fn overview(config: &Config, hours: u32) -> Result<Overview, Ap
 /// Sessions by id or e-mail; without a query those in trouble.
 pub(crate) async fn find(config: &Config, query: Option<&str>) -> Result<FoundSessions, ApiError> {
     let arguments = json!({ "p_query": query, "p_limit": MOST_FOUND });
-    Ok(config.ask("find_sessions", &arguments).await?)
+    Ok(config.call("find_sessions", &arguments).await?)
 }
 
 /// The same, as a request asks for it: `trouble` says what no query means anyhow.
@@ -116,7 +116,7 @@ pub(crate) async fn session(config: &Config, id: &SessionId) -> Result<SessionHi
         None { session: () },
     }
     let arguments = json!({ "p_session_id": id.as_str(), "p_limit": MOST_OF_A_SESSION });
-    match config.ask("session_history", &arguments).await? {
+    match config.call("session_history", &arguments).await? {
         Told::Some(history) => Ok(*history),
         Told::None { session: () } => Err(ApiError::NoSuchSession),
     }
@@ -133,7 +133,7 @@ pub(crate) async fn runs(request: &Request, config: &Config) -> Result<Runs, Api
             .filter(|limit| (1..=MOST_RUNS).contains(limit))
             .ok_or_else(|| bad("the parameter limit must be a whole number from 1 to 100"))?,
     };
-    Ok(config.ask("list_runs", &json!({ "p_limit": limit })).await?)
+    Ok(config.call("list_runs", &json!({ "p_limit": limit })).await?)
 }
 
 /// One run and what failed in it.
@@ -145,7 +145,7 @@ pub(crate) async fn run(config: &Config, id: &SessionId) -> Result<RunHistory, A
         failures: Vec<operations::sessions::Attempt>,
     }
     let told: Told = config
-        .ask("run_history", &json!({ "p_run_id": id.as_str() }))
+        .call("run_history", &json!({ "p_run_id": id.as_str() }))
         .await?;
     let run = told.run.ok_or(ApiError::NoSuchRoute)?;
     Ok(RunHistory {

@@ -2,12 +2,14 @@
 //!
 //! The cookie holds no key: an end, a random number, and a signature of both by the key. Who changes the key ends all passes.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use session_core::{secret::Secret, time::Timestamp};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+
+use crate::idempotency::hex;
 
 /// How long a pass is good.
 const LIFETIME: Duration = Duration::from_hours(1);
@@ -83,13 +85,7 @@ fn keyed_digest(key: &Secret, text: &str) -> String {
     };
     mac.update(b"aimharder-keepalive ");
     mac.update(text.as_bytes());
-    mac.finalize()
-        .into_bytes()
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    hex(&mac.finalize().into_bytes())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use worker::{
 };
 
 use crate::{
-    config::Receiver,
+    config::{OWN_NAME, Receiver},
     runtime::{Elapsed, now, within},
 };
 
@@ -43,9 +43,8 @@ pub(crate) async fn ping(url: &Url, suffix: &str, body: &str) -> Result<(), Deli
 }
 
 async fn post(url: &Url, headers: Headers, body: &str) -> Result<(), DeliveryError> {
-    let agent = concat!("aimharder-keepalive/", env!("CARGO_PKG_VERSION"));
     headers
-        .set("User-Agent", agent)
+        .set("User-Agent", OWN_NAME)
         .map_err(|_| DeliveryError::Unreachable)?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post)

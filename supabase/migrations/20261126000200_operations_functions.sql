@@ -466,7 +466,6 @@ declare
   up public.refresh_upstreams;
   stock public.refresh_stock;
   firing text[] := array(select alert.kind from public.refresh_alerts alert where alert.over_at is null);
-  backlog jsonb := public.backlog_json(p_moment);
   limit_seconds integer;
   age integer;
   tried bigint;
@@ -504,11 +503,11 @@ begin
   return next;
 
   limit_seconds := policy.interval_seconds + 300;
-  age := greatest((backlog ->> 'oldestAgeSeconds')::integer,
+  age := greatest(latest.oldest_age_seconds,
     case when stock.counted_at > p_moment - interval '10 minutes' then stock.oldest_age_seconds end);
   kind := 'oldest_due';
   is_on := coalesce(age > limit_seconds, false);
-  details := jsonb_build_object('ageSeconds', age, 'due', backlog -> 'due', 'limitSeconds', limit_seconds);
+  details := jsonb_build_object('ageSeconds', age, 'due', latest.due, 'limitSeconds', limit_seconds);
   return next;
 
   kind := 'breaker_open';

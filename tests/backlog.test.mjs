@@ -30,6 +30,9 @@ async function allDue(condition = "true") {
   );
 }
 
+/** A Worker that wakes no others, which would be at work still when leases are made to run out. */
+const loneWorker = () => world.startWorker(settings, { queue: false });
+
 /** Lets the leases of a dead Worker run out. */
 async function leasesAreOver() {
   await world.sql.query(`update auth_sessions set lease_expires_at = now() - interval '1 second'
@@ -58,6 +61,7 @@ test(`${LARGE} due sessions drain over queue and consumers, each presented once`
 
 test("a bad day: one call in ten goes wrong, upstream's and the database's alike", WIDE, async (context) => {
   const sessions = await world.signInMany(1_000, { rotation: "grace" });
+  const worker = await loneWorker();
   const faults = ANSWERS.filter((name) => !(name in EXPIRED) && !/hang|gzip_bomb|large|drip|^refreshed$/.test(name));
   world.site.badDay(0.1, faults);
   let draws = 0;
@@ -71,21 +75,26 @@ test("a bad day: one call in ten goes wrong, upstream's and the database's alike
     draws += 1;
     return draws % 10 === 0 ? mishaps[(draws / 10) % mishaps.length] : undefined;
   });
-  for (let turn = 0; turn < 4; turn += 1) {
-    await Promise.all([world.worker.tick(), world.worker.deliver(WAKE)]);
+  // A run ends with the first claim that fails.
+  for (let turn = 0; turn < 12; turn += 1) {
+    await Promise.all([worker.tick(), worker.deliver(WAKE)]);
     await leasesAreOver();
     await allDue("last_refresh_error is not null or refresh_count = 0");
   }
   world.supabase.gateway.fail(undefined);
   world.site.badDay(0);
-  await world.worker.tick();
+  await worker.tick();
   const unseen = /commit_then_reset|reset_mid_body|truncated$|markup_changed|malformed_token|other_user|wrong_charset/;
   const lostTwice = (session) => {
     const lost = session.calls.map((call) => unseen.test(call.answer));
     return lost.some((one, index) => one && lost[index + 1]);
   };
   const out = await world.outOfStep(sessions);
-  assert.ok(out.every(lostTwice), "only what upstream never let us see is lost");
+  assert.deepEqual(
+    out.filter((session) => !lostTwice(session)).map((session) => session.calls.map((call) => call.answer)),
+    [],
+    "only what upstream never let us see is lost",
+  );
   const faulty = sessions.flatMap((session) => session.calls).filter(({ answer }) => faults.includes(answer)).length;
   assert.ok(faulty > 80, `${faulty} faults`);
   assert.ok((await count("refresh_count = 0")) <= out.length);
@@ -126,26 +135,28 @@ test("a Worker killed in the middle of its batch loses at most what was in fligh
 
 test("PostgREST restarted in the middle of a batch costs nothing", WIDE, async () => {
   const sessions = await world.signInMany(300, { latencyMs: 50 });
-  const run = world.worker.tick();
+  const worker = await loneWorker();
+  const run = worker.tick();
   await world.until(async () => (await count("refresh_count = 1")) >= 20, "the batch does not get on");
   await world.supabase.restartPostgrest();
   await run;
   await leasesAreOver();
-  await world.worker.tick();
+  await worker.tick();
   assert.deepEqual([...new Set(sessions.map((session) => session.calls.length))], [1]);
   assert.deepEqual(await world.outOfStep(sessions), []);
 });
 
 test("PostgreSQL restarted in the middle of a batch costs nothing", WIDE, async () => {
   const sessions = await world.signInMany(300, { latencyMs: 50 });
-  const run = world.worker.tick();
+  const worker = await loneWorker();
+  const run = worker.tick();
   await world.until(async () => (await count("refresh_count = 1")) >= 20, "the batch does not get on");
   await world.supabase.stopPostgres();
   await sleep(1500);
   await world.supabase.startPostgres();
   await run;
   await leasesAreOver();
-  await world.worker.tick();
+  await worker.tick();
   assert.deepEqual([...new Set(sessions.map((session) => session.calls.length))], [1]);
   assert.deepEqual(await world.outOfStep(sessions), []);
 });

@@ -27,12 +27,12 @@ export function bundleRival() {
 
 /**
  * Starts one of them beside a world's database and stand-in; ends with the world, or by its own `stop`. It is a Worker as
- * tests know it (`batch`, `tick`, `deliver`, `call`), with `pid`, its own workerd's.
+ * tests know it (`batch`, `tick`, `deliver`, `call`), with `pid`, its own workerd's. `miniflare`: further options.
  */
-export async function startContestant(world, name, settings = {}) {
-  const code = name === "rival" ? await rivalCode() : undefined;
+export async function startContestant(world, name, settings = {}, miniflare = {}) {
+  const code = name === "rival" ? await rivalCode() : {};
   const before = new Set(workerds());
-  const worker = await world.startWorker(settings, { stillClock: false, code });
+  const worker = await world.startWorker(settings, { stillClock: false, miniflare: { ...code, ...miniflare } });
   const [pid, ...others] = workerds().filter((candidate) => !before.has(candidate));
   if (!pid || others.length > 0) throw new Error("It can't be told which workerd is whose.");
   return Object.assign(worker, { name, pid });

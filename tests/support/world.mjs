@@ -48,14 +48,15 @@ export const INTERNAL_KEY = "test-internal-key-0123456789";
 
 /** The Worker as wrangler.toml describes it, in workerd. */
 class Worker {
-  /** `code`: another Worker's, as Miniflare takes it. `stillClock: false`: time passes as it does. */
-  constructor(settings, logs, { queue = true, rateLimits = "wide", prelude = "", stillClock = true, code } = {}) {
+  /** `stillClock: false`: time passes as it does. `miniflare`: further options of its, such as another Worker's code. */
+  constructor(settings, logs, options = {}) {
+    const { queue = true, rateLimits = "wide", prelude = "", stillClock = true, miniflare = {} } = options;
     this.settings = settings;
     this.logs = logs;
     // JavaScript that goes before the Worker's.
     this.prelude = prelude;
     this.clock = stillClock ? STILL_CLOCK : "";
-    this.code = code;
+    this.more = miniflare;
     this.rateLimits = rateLimits;
     this.without = queue ? {} : { queueProducers: undefined, queueConsumers: undefined };
   }
@@ -83,12 +84,13 @@ class Worker {
       ...fromToml,
       ...this.without,
       ...this.#ratelimits(fromToml.ratelimits),
-      ...(this.code ?? this.#built()),
+      ...this.#built(),
       // Not those of wrangler's options: a developer's .dev.vars is among them.
       bindings: this.settings,
       cf: false,
       log: new Log(LogLevel.NONE),
       handleStructuredLogs: (line) => this.logs.push(line),
+      ...this.more,
     });
   }
 

@@ -1,7 +1,14 @@
 // Who refreshes a batch: each has a name and `refreshAll()`, which ends when nothing is due any more.
 
-import { startService } from "../contestants/service.mjs";
 import { startWorld } from "../../tests/support/world.mjs";
+import { startService } from "../contestants/service.mjs";
+
+export const OURS = "ours, one invocation";
+export const QUEUE = "ours, four invocations";
+export const RIVAL = "TypeScript Worker, one invocation";
+export const CHUNKS_OF_6 = "service, chunks of 6";
+export const CHUNKS_OF_10 = "service, chunks of 10";
+export const PAUSED = "service, one by one with its pause";
 
 /** Politeness and plans are out of the way: what is measured is how fast it can be. */
 const UNBOUND = {
@@ -15,39 +22,26 @@ const UNBOUND = {
 /** Invocations at work side by side where the queue has woken them. */
 export const CONSUMERS = 4;
 
+/** Sessions that a claim takes at the most. */
+export const BATCH = 100;
+
 const WAKE = { wake: "claim" };
 
-/** A world whose stand-in keeps connections as aimharder's load balancer does. */
-export const startBatchWorld = () => startWorld({ settings: UNBOUND });
+export const startBatchWorld = () => startWorld({ settings: settings(BATCH) });
 
-export const settings = (batchSize) => ({ ...UNBOUND, REFRESH_BATCH_SIZE: String(batchSize) });
+const settings = (batchSize) => ({ ...UNBOUND, REFRESH_BATCH_SIZE: String(batchSize) });
 
-/** One invocation after the other, until nothing is due. */
-export const inOneInvocation = (worker) => async () => {
-  let runs = 0;
-  for (let remaining; remaining !== 0; runs += 1) {
-    const { status, body } = await worker.batch({ batchSize: 100 });
-    if (status !== 200 || body.failed > 0) throw new Error(`a run answered ${status}: ${JSON.stringify(body)}`);
-    remaining = body.remaining;
-  }
-  return { runs };
-};
-
-/** A tick, and the consumers that a queue would run beside it. */
-export const withTheQueue = (worker) => async () => {
-  const messages = Array.from({ length: CONSUMERS - 1 }, () => worker.deliver(WAKE));
-  await Promise.all([worker.tick(), ...messages]);
-  return { runs: CONSUMERS };
-};
-
-export async function startContestants(world) {
-  const ours = await world.startWorker(settings(100), { queue: false });
+/** For so many sessions. `paused` is apart, since it takes minutes. */
+export async function startContestants(world, count) {
+  // Claims of a hundred would leave two of four with nothing to do.
+  const shared = Math.min(BATCH, Math.ceil(count / CONSUMERS));
+  const together = await world.startWorker(settings(shared), { queue: false });
   const service = startService(world);
   const usual = (name, how) => ({ name, bareTable: true, refreshAll: () => service.run(how) });
   return {
     contestants: [
-      { name: OURS, refreshAll: inOneInvocation(ours) },
-      { name: QUEUE, refreshAll: withTheQueue(ours) },
+      { name: OURS, refreshAll: inOneInvocation(world.worker) },
+      { name: QUEUE, refreshAll: withTheQueue(together) },
       usual(CHUNKS_OF_6, { chunk: 6 }),
       usual(CHUNKS_OF_10, { chunk: 10 }),
     ],
@@ -56,9 +50,20 @@ export async function startContestants(world) {
   };
 }
 
-export const OURS = "ours, one invocation";
-export const QUEUE = "ours, 4 invocations";
-export const RIVAL = "TypeScript Worker, one invocation";
-export const CHUNKS_OF_6 = "service, chunks of 6";
-export const CHUNKS_OF_10 = "service, chunks of 10";
-export const PAUSED = "service, with its pause";
+/** One run after the other, until nothing is due: each starts refreshes for 45 seconds. */
+const inOneInvocation = (worker) => async () => {
+  let runs = 0;
+  for (let remaining; remaining !== 0; runs += 1) {
+    const { status, body } = await worker.batch({ batchSize: BATCH });
+    if (status !== 200 || body.failed > 0) throw new Error(`a run answered ${status}: ${JSON.stringify(body)}`);
+    remaining = body.remaining;
+  }
+  return { runs };
+};
+
+/** A tick, and beside it the consumers that Cloudflare runs side by side, and a local queue one after the other. */
+const withTheQueue = (worker) => async () => {
+  const consumers = Array.from({ length: CONSUMERS - 1 }, () => worker.deliver(WAKE));
+  await Promise.all([worker.tick(), ...consumers]);
+  return { runs: CONSUMERS };
+};

@@ -1,4 +1,5 @@
 import { cookieHeader, mergeCookies, type StoredCookie } from "./cookies.ts";
+import { env } from "./env.ts";
 import { readTokens } from "./page.ts";
 
 const USER_AGENT =
@@ -14,9 +15,9 @@ export type Session = {
 
 /** Presents a session to setrefresh; answers its new token and cookies, or throws. */
 export async function callSetrefresh(session: Session) {
-  const url = new URL(process.env.AIMHARDER_REFRESH_URL!);
+  const url = new URL(env("AIMHARDER_REFRESH_URL"));
   url.searchParams.set("token", session.aimharder_token);
-  url.searchParams.set("fingerprint", session.fingerprint ?? process.env.AIMHARDER_FINGERPRINT!);
+  url.searchParams.set("fingerprint", session.fingerprint ?? env("AIMHARDER_FINGERPRINT"));
   const response = await fetch(url, {
     headers: { Cookie: cookieHeader(session.aimharder_cookies), "User-Agent": USER_AGENT },
     redirect: "manual",

@@ -1,7 +1,7 @@
 // Who refreshes a batch: each has a name and `refreshAll()`, which ends when nothing is due any more.
 
-import { startWorld } from "../../tests/support/world.mjs";
 import { startService } from "../contestants/service.mjs";
+import { startContestant } from "../contestants/workers.mjs";
 
 export const OURS = "ours, one invocation";
 export const QUEUE = "ours, four invocations";
@@ -27,27 +27,35 @@ export const BATCH = 100;
 
 const WAKE = { wake: "claim" };
 
-export const startBatchWorld = () => startWorld({ settings: settings(BATCH) });
+export const settings = (batchSize = BATCH) => ({ ...UNBOUND, REFRESH_BATCH_SIZE: String(batchSize) });
 
-const settings = (batchSize) => ({ ...UNBOUND, REFRESH_BATCH_SIZE: String(batchSize) });
-
-/** For so many sessions. `paused` is apart, since it takes minutes. */
+/** All but the service with its pause, for so many sessions; `stop` ends what the world's end doesn't. */
 export async function startContestants(world, count) {
   // Claims of a hundred would leave two of four with nothing to do.
   const shared = Math.min(BATCH, Math.ceil(count / CONSUMERS));
-  const together = await world.startWorker(settings(shared), { queue: false });
+  const ours = await startContestant(world, "ours", settings());
+  const together = await startContestant(world, "ours", { ...settings(shared), REFRESH_QUEUE_ENABLED: "false" });
+  const rival = await startContestant(world, "rival", settings());
   const service = startService(world);
-  const usual = (name, how) => ({ name, bareTable: true, refreshAll: () => service.run(how) });
+  const inChunks = (chunk) => ({ bareTable: true, refreshAll: () => service.run({ chunk }) });
   return {
     contestants: [
-      { name: OURS, refreshAll: inOneInvocation(world.worker) },
+      { name: OURS, refreshAll: inOneInvocation(ours) },
       { name: QUEUE, refreshAll: withTheQueue(together) },
-      usual(CHUNKS_OF_6, { chunk: 6 }),
-      usual(CHUNKS_OF_10, { chunk: 10 }),
+      { name: RIVAL, refreshAll: inOneInvocation(rival) },
+      { name: CHUNKS_OF_6, ...inChunks(6) },
+      { name: CHUNKS_OF_10, ...inChunks(10) },
     ],
-    paused: usual(PAUSED),
-    stop: () => service.stop(),
+    async stop() {
+      await Promise.all([service, ours, together, rival].map((one) => one.stop()));
+    },
   };
+}
+
+/** The service with its pause. */
+export function startPaused(world) {
+  const { run, stop } = startService(world);
+  return { contestant: { name: PAUSED, bareTable: true, refreshAll: () => run() }, stop };
 }
 
 /** One run after the other, until nothing is due: each starts refreshes for 45 seconds. */

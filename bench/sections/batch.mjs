@@ -1,6 +1,7 @@
 // The wall time of a batch, from the moment it is due until the last row is written.
 
-import { startBatchWorld, startContestants } from "../batch/contestants.mjs";
+import { startWorld } from "../../tests/support/world.mjs";
+import { startContestants, startPaused } from "../batch/contestants.mjs";
 import { report } from "../batch/report.mjs";
 import { timeBatch } from "../batch/run.mjs";
 import { alternate } from "../statistics.mjs";
@@ -22,7 +23,7 @@ const PAUSED_COUNT = 120;
 
 /** `cases` and `paused` can be cut short for a trial. */
 async function measure({ say, cases = CASES, paused = LATENCIES }) {
-  const world = await startBatchWorld();
+  const world = await startWorld();
   const timed = [];
   try {
     for (const count of new Set(cases.map((one) => one.count))) {
@@ -53,14 +54,14 @@ async function timeCase(world, contestants, { count, latencyMs, warmUps, rounds 
 
 /** A world for each, since the service takes all that is due there. It waits nearly all of the time. */
 async function timePaused(latencyMs) {
-  const world = await startBatchWorld();
+  const world = await startWorld();
   try {
-    const { paused, stop } = await startContestants(world, PAUSED_COUNT);
+    const { contestant, stop } = startPaused(world);
     try {
       return {
         latencyMs,
         count: PAUSED_COUNT,
-        ...(await timeBatch(world, paused, { count: PAUSED_COUNT, latencyMs })),
+        ...(await timeBatch(world, contestant, { count: PAUSED_COUNT, latencyMs })),
       };
     } finally {
       await stop();

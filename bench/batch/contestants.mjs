@@ -2,13 +2,7 @@
 
 import { startService } from "../contestants/service.mjs";
 import { startContestant } from "../contestants/workers.mjs";
-
-export const OURS = "ours, one invocation";
-export const QUEUE = "ours, four invocations";
-export const RIVAL = "TypeScript Worker, one invocation";
-export const CHUNKS_OF_6 = "service, chunks of 6";
-export const CHUNKS_OF_10 = "service, chunks of 10";
-export const PAUSED = "service, one by one with its pause";
+import { CHUNKS_OF_6, CHUNKS_OF_10, CONSUMERS, OURS, PAUSED, QUEUE, RIVAL } from "./names.mjs";
 
 /** Politeness and plans are out of the way: what is measured is how fast it can be. */
 const UNBOUND = {
@@ -18,9 +12,6 @@ const UNBOUND = {
   REFRESH_SESSIONS_PER_RUN: "10000",
   REFRESH_TIMEOUT_SECONDS: "10",
 };
-
-/** Invocations at work side by side where the queue has woken them. */
-export const CONSUMERS = 4;
 
 /** Sessions that a claim takes at the most. */
 export const BATCH = 100;
@@ -52,7 +43,12 @@ export async function startContestants(world, count) {
   };
 }
 
-/** The service with its pause. */
+/** The service alone: in chunks, or one by one with its pause. */
+export function startInChunks(world, { chunk, reader }) {
+  const { run, stop } = startService(world, { reader });
+  return { contestant: { name: `service, ${reader}`, bareTable: true, refreshAll: () => run({ chunk }) }, stop };
+}
+
 export function startPaused(world) {
   const { run, stop } = startService(world);
   return { contestant: { name: PAUSED, bareTable: true, refreshAll: () => run() }, stop };

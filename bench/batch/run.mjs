@@ -2,9 +2,6 @@
 
 import { performance } from "node:perf_hooks";
 
-/** Width of the platform: fetches that one invocation may wait for at once. */
-export const WIDTH = 6;
-
 /**
  * Has a contestant refresh `count` sessions whose calls take `latencyMs` each, and answers what it took. It did the same
  * with none to refresh just before, so that it is awake and connected.
@@ -43,6 +40,8 @@ function parts(world, started, ms, latencyMs) {
   const last = Math.max(...calls.map(({ end }) => end)) - started;
   const held = calls.reduce((sum, { at, end }) => sum + end - at, 0);
   const database = world.supabase.gateway.calls;
+  const writes = database.filter(({ method, path }) => method === "PATCH" || path.endsWith("/finish_sessions"));
+  const written = Math.max(...writes.map(({ at, ms: lasted = 0 }) => at + lasted)) - started;
   return {
     databaseCalls: database.length,
     databaseMs: database.reduce((sum, call) => sum + (call.ms ?? 0), 0) / database.length,
@@ -50,6 +49,8 @@ function parts(world, started, ms, latencyMs) {
     mostAtOnce: world.site.maxConcurrent,
     beforeFirstCallMs: first,
     afterLastAnswerMs: ms - last,
+    /** Of that, once the last row was written. */
+    afterLastWriteMs: ms - written,
     /** How much longer than its latency the stand-in held a call. */
     overLatencyMs: held / calls.length - latencyMs,
     /** Calls under way, of the time between the first and the last. */

@@ -4,7 +4,7 @@ import os from "node:os";
 import { performance } from "node:perf_hooks";
 import { startWorld } from "../../tests/support/world.mjs";
 import { settings } from "../batch/contestants.mjs";
-import { WIDTH } from "../batch/run.mjs";
+import { WIDTH } from "../batch/names.mjs";
 import { startContestant } from "../contestants/workers.mjs";
 import { digits, table } from "../report/page.mjs";
 import { cpuTimesByProgram } from "../scale/measure.mjs";

@@ -5,7 +5,7 @@ export const QUEUE = "ours, four invocations";
 export const RIVAL = "TypeScript Worker, one invocation";
 export const CHUNKS_OF_6 = "service, chunks of 6";
 export const CHUNKS_OF_10 = "service, chunks of 10";
-export const PAUSED = "service, one by one with its pause";
+export const PAUSED = "service, with its pause";
 
 /** Fetches that the platform lets one invocation wait for at once. */
 export const WIDTH = 6;

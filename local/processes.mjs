@@ -104,13 +104,20 @@ const TICK_MS = 10;
 
 /** Milliseconds on the processors that a process has used, those of its children that ended included. Linux only. */
 export function cpuTime(pid) {
+  const { user, system } = cpuTimes(pid);
+  return user + system;
+}
+
+/** The same apart: in the program, and in the system on its behalf. */
+export function cpuTimes(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   // After the name, which is in brackets: user and system time, the process' own and its ended children's.
   const fields = stat
     .slice(stat.lastIndexOf(")") + 2)
     .split(" ")
     .slice(11, 15);
-  return fields.reduce((sum, ticks) => sum + Number(ticks) * TICK_MS, 0);
+  const [user, system, usersChildren, systemsChildren] = fields.map((ticks) => Number(ticks) * TICK_MS);
+  return { user: user + usersChildren, system: system + systemsChildren };
 }
 
 /**

@@ -48,11 +48,15 @@ export const INTERNAL_KEY = "test-internal-key-0123456789";
 
 /** The Worker as wrangler.toml describes it, in workerd. */
 class Worker {
-  constructor(settings, logs, { queue = true, rateLimits = "wide", prelude = "" } = {}) {
+  /** `stillClock: false`: time passes as it does. `miniflare`: further options of its, such as another Worker's code. */
+  constructor(settings, logs, options = {}) {
+    const { queue = true, rateLimits = "wide", prelude = "", stillClock = true, miniflare = {} } = options;
     this.settings = settings;
     this.logs = logs;
     // JavaScript that goes before the Worker's.
     this.prelude = prelude;
+    this.clock = stillClock ? STILL_CLOCK : "";
+    this.more = miniflare;
     this.rateLimits = rateLimits;
     this.without = queue ? {} : { queueProducers: undefined, queueConsumers: undefined };
   }
@@ -76,23 +80,28 @@ class Worker {
 
   #options() {
     const { workerOptions: fromToml } = workerOptions(path.join(ROOT, "wrangler.toml"));
-    const index = path.join(BUILD, "index.js");
-    const modules = [
-      { type: "ESModule", path: index, contents: `${STILL_CLOCK}\n${this.prelude}\n${readFileSync(index, "utf8")}` },
-      { type: "CompiledWasm", path: path.join(BUILD, "index_bg.wasm") },
-    ];
     return convertV4MiniflareOptions({
       ...fromToml,
       ...this.without,
       ...this.#ratelimits(fromToml.ratelimits),
-      rootPath: BUILD,
-      modules,
+      ...this.#built(),
       // Not those of wrangler's options: a developer's .dev.vars is among them.
       bindings: this.settings,
       cf: false,
       log: new Log(LogLevel.NONE),
       handleStructuredLogs: (line) => this.logs.push(line),
+      ...this.more,
     });
+  }
+
+  #built() {
+    const index = path.join(BUILD, "index.js");
+    const contents = `${this.clock}\n${this.prelude}\n${readFileSync(index, "utf8")}`;
+    const modules = [
+      { type: "ESModule", path: index, contents },
+      { type: "CompiledWasm", path: path.join(BUILD, "index_bg.wasm") },
+    ];
+    return { rootPath: BUILD, modules };
   }
 
   /** "wide": out of the way of tests about something else. "real": wrangler.toml's. "none": no bindings. */

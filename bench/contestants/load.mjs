@@ -7,7 +7,7 @@ import { isMainThread, parentPort, Worker } from "node:worker_threads";
 
 /** Starts the thread. `ask(requests, atOnce)` answers `[{ ms, status }]`; requests are `{ url, method, headers, body }`. */
 export function startLoad() {
-  const thread = new Worker(new URL(import.meta.url));
+  const thread = new Worker(new URL(import.meta.url), { execArgv: [] });
   const ask = (requests, atOnce) =>
     new Promise((resolve, reject) => {
       thread.once("error", reject);

@@ -52,11 +52,11 @@ async function refreshAll(world, count, batchSize) {
 
 async function counters(world) {
   const { rows } = await world.sql.query("select pg_current_wal_insert_lsn() - '0/0' as log");
-  return { log: Number(rows[0].log), ...cpuTimes() };
+  return { log: Number(rows[0].log), ...cpuTimesByProgram() };
 }
 
 /** Milliseconds on the CPU of what this process started, by program; those that ended included. */
-function cpuTimes() {
+export function cpuTimesByProgram() {
   const all = processes();
   const ours = new Set([process.pid]);
   for (let found = -1; found !== ours.size; ) {

@@ -27,8 +27,8 @@ export async function readPage(response: Response): Promise<Page> {
         inputs.add(element.getAttribute("name") ?? "");
       },
     });
-  const { body } = rewriter.transform(response);
-  if (body) for await (const _ of body);
+  // The handlers see it in pieces; what comes out is not wanted, and dropped fastest as a whole.
+  await rewriter.transform(response).arrayBuffer();
   page.loginForm = inputs.size === 2;
   return page;
 }

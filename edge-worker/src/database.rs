@@ -17,10 +17,11 @@ use session_core::{
     time::{Timestamp, whole_seconds},
     wire::StoredStatus,
 };
-use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, wasm_bindgen::JsValue};
+use worker::{Headers, Method, RequestInit, RequestRedirect, wasm_bindgen::JsValue};
 
 use crate::{
     config::{Config, OWN_NAME, SupabaseKey},
+    fetch::{fetch, whole_body},
     idempotency::KeyDigest,
     latency,
     runtime::{now, sleep, unit, within},
@@ -624,17 +625,15 @@ impl Config {
         function: &str,
         arguments: &Value,
     ) -> Result<T, DatabaseError> {
-        let request = self
-            .request(function, arguments)
-            .map_err(|_| DatabaseError::Unintelligible)?;
+        let init = self.init(arguments).map_err(|_| DatabaseError::Unintelligible)?;
+        let base = self.supabase_url.as_str().trim_end_matches('/');
+        let url = format!("{base}/rest/v1/rpc/{function}");
         let exchange = async {
-            let mut response = Fetch::Request(request)
-                .send()
+            let response = fetch(&url, &init, None)
                 .await
                 .map_err(|_| DatabaseError::Unavailable(None))?;
-            let status = response.status_code();
-            let body = response
-                .bytes()
+            let status = response.status();
+            let body = whole_body(&response)
                 .await
                 .map_err(|_| DatabaseError::Unavailable(Some(status)))?;
             Ok((status, body))
@@ -646,7 +645,7 @@ impl Config {
         read(status, &body)
     }
 
-    fn request(&self, function: &str, arguments: &Value) -> worker::Result<Request> {
+    fn init(&self, arguments: &Value) -> worker::Result<RequestInit> {
         let headers = Headers::new();
         headers.set("Content-Type", "application/json")?;
         // Not a browser's: Supabase refuses its new keys from one.
@@ -664,8 +663,7 @@ impl Config {
             // Followed, a redirect would carry the key and the tokens to another host.
             .with_redirect(RequestRedirect::Manual)
             .with_body(Some(JsValue::from(arguments.to_string())));
-        let base = self.supabase_url.as_str().trim_end_matches('/');
-        Request::new_with_init(&format!("{base}/rest/v1/rpc/{function}"), &init)
+        Ok(init)
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod runtime;
 
+mod fetch;
+
 mod config;
 
 mod log;

@@ -2,24 +2,24 @@
 
 use std::{pin::pin, time::Duration};
 
-use futures_util::{
-    StreamExt,
-    future::{Either, select},
-};
+use futures_util::future::{Either, select};
 use session_core::{
-    body::{Beginning, Body, BodyReader},
+    body::BodyReader,
     method::RefreshMethod,
     outcome::{Head, Outcome, classify},
     page::Progress,
     session::{Credentials, RefreshRequest},
 };
 use url::Url;
+use web_sys::Response;
 use worker::{
-    AbortController, CacheMode, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response,
-    wasm_bindgen::JsValue,
+    AbortController, CacheMode, Headers, Method, RequestInit, RequestRedirect, wasm_bindgen::JsValue,
 };
 
-use crate::runtime::{Elapsed, now, sleep, within};
+use crate::{
+    fetch::{Pieces, fetch},
+    runtime::{Elapsed, now, sleep, within},
+};
 
 /// What a current browser sends. Kept plain: upstream wants browser-like, not a particular one.
 const USER_AGENT: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
@@ -55,28 +55,35 @@ pub(crate) async fn refresh(
     credentials: &Credentials,
     bound: Duration,
 ) -> Answer {
-    let Ok(request) = request(method, setrefresh, credentials) else {
+    let Ok((url, init)) = request(method, setrefresh, credentials) else {
         return Answer::without_head(Outcome::Unusable);
     };
     let controller = AbortController::default();
     let signal = controller.signal();
     let started = now();
-    let response = within(bound, Fetch::Request(request).send_with_signal(&signal)).await;
-    let answer = match response {
+    let response = within(bound, fetch(url.as_str(), &init, Some(&signal))).await;
+    let (answer, has_ended) = match response {
         Ok(Ok(response)) => {
             let left = bound.saturating_sub(now().since(started));
             let endpoint = method.endpoint(setrefresh);
-            read(response, method, &endpoint, credentials, left).await
+            read(&response, method, &endpoint, credentials, left).await
         }
-        Ok(Err(_)) => Answer::without_head(Outcome::Unreachable),
-        Err(Elapsed) => Answer::without_head(Outcome::TimedOut),
+        Ok(Err(_)) => (Answer::without_head(Outcome::Unreachable), true),
+        Err(Elapsed) => (Answer::without_head(Outcome::TimedOut), false),
     };
-    // Ends what is still under way: the call itself after a time-out, the rest of a body after enough of it.
-    controller.abort();
+    // What is still under way: the call itself after a time-out, a body that isn't wanted, or not all of it. To abort
+    // costs an error with its trace.
+    if !has_ended {
+        controller.abort();
+    }
     answer
 }
 
-fn request(method: RefreshMethod, setrefresh: &Url, credentials: &Credentials) -> worker::Result<Request> {
+fn request(
+    method: RefreshMethod,
+    setrefresh: &Url,
+    credentials: &Credentials,
+) -> worker::Result<(Url, RequestInit)> {
     let headers = Headers::new();
     headers.set("Cookie", &credentials.cookies.header())?;
     headers.set("User-Agent", USER_AGENT)?;
@@ -99,24 +106,25 @@ fn request(method: RefreshMethod, setrefresh: &Url, credentials: &Credentials) -
         .with_cache(CacheMode::NoStore)
         // Followed, a redirect would carry the cookies to another host.
         .with_redirect(RequestRedirect::Manual);
-    Request::new_with_init(url.as_str(), &init)
+    Ok((url, init))
 }
 
+/// Also says whether nothing of the answer is left to come.
 async fn read(
-    mut response: Response,
+    response: &Response,
     method: RefreshMethod,
     endpoint: &Url,
     credentials: &Credentials,
     left: Duration,
-) -> Answer {
-    let headers = response.headers().clone();
+) -> (Answer, bool) {
+    let headers = Headers(response.headers());
     let header = |name| headers.get(name).ok().flatten();
     let (location, retry_after, www_authenticate) = (
         header("Location"),
         header("Retry-After"),
         header("WWW-Authenticate"),
     );
-    let status = response.status_code();
+    let status = response.status();
     let head = Head {
         status,
         location: location.as_deref(),
@@ -126,9 +134,14 @@ async fn read(
     let set_cookies = headers.get_all("Set-Cookie").unwrap_or_default();
     let told = |body| classify(head, body, &credentials.token, endpoint, now());
     let mut outline = None;
+    let mut has_ended = false;
     let outcome = if head.wants_body() {
-        let reader = BodyReader::new(method, header("Content-Type").as_deref());
-        let (body, beginning, in_time) = read_body(&mut response, reader, left).await;
+        let mut reader = BodyReader::new(method, header("Content-Type").as_deref());
+        let end = read_pieces(response, &mut reader, left).await;
+        has_ended = matches!(end, End::Whole | End::Broken);
+        let in_time = end != End::TimedOut;
+        let beginning = reader.take_beginning();
+        let body = reader.finish(matches!(end, End::Whole | End::Enough));
         match told(Some(&body)) {
             // A token that came before the time ran out counts: upstream has handed it out.
             Outcome::Refreshed(renewal) => Outcome::Refreshed(renewal),
@@ -142,40 +155,42 @@ async fn read(
     } else {
         told(None)
     };
-    Answer {
+    let answer = Answer {
         outcome,
         status: Some(status),
         set_cookies,
         outline,
-    }
+    };
+    (answer, has_ended)
 }
 
-/// Also says how the body began, and whether it ended within the time that was left.
-async fn read_body(
-    response: &mut Response,
-    mut reader: BodyReader,
-    left: Duration,
-) -> (Body, Beginning, bool) {
-    let (complete, in_time) = read_chunks(response, &mut reader, left).await;
-    let beginning = reader.take_beginning();
-    (reader.finish(complete), beginning, in_time)
+/// How the reading of a body ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// With the body.
+    Whole,
+    /// Before it: no more is wanted of it.
+    Enough,
+    /// It broke off.
+    Broken,
+    /// The time ran out.
+    TimedOut,
 }
 
-/// Whether the body came to its end, or far enough, and whether it did so within the time that was left.
-async fn read_chunks(response: &mut Response, reader: &mut BodyReader, left: Duration) -> (bool, bool) {
-    let Ok(mut chunks) = response.stream() else {
-        return (true, true);
+async fn read_pieces(response: &Response, reader: &mut BodyReader, left: Duration) -> End {
+    let Ok(pieces) = Pieces::of(response) else {
+        return End::Broken;
     };
     let mut timer = pin!(sleep(left));
     loop {
-        match select(chunks.next(), timer.as_mut()).await {
-            Either::Left((Some(Ok(chunk)), _)) => match reader.write(&chunk) {
+        match select(pin!(pieces.next()), timer.as_mut()).await {
+            Either::Left((Ok(Some(piece)), _)) => match reader.write(&piece) {
                 Progress::More => {}
-                Progress::Enough => return (true, true),
+                Progress::Enough => return End::Enough,
             },
-            Either::Left((Some(Err(_)), _)) => return (false, true),
-            Either::Left((None, _)) => return (true, true),
-            Either::Right(((), _)) => return (false, false),
+            Either::Left((Ok(None), _)) => return End::Whole,
+            Either::Left((Err(_), _)) => return End::Broken,
+            Either::Right(((), _)) => return End::TimedOut,
         }
     }
 }

@@ -338,6 +338,26 @@ pub(crate) struct Told {
     pub(crate) retry_in_seconds: f64,
 }
 
+/// What `finish_sessions` is called with.
+#[derive(Serialize)]
+struct FinishCall<'a> {
+    #[serde(rename = "p_holder")]
+    holder: &'a str,
+    #[serde(rename = "p_run_id")]
+    run_id: Option<&'a str>,
+    #[serde(rename = "p_trigger")]
+    trigger: Trigger,
+    #[serde(rename = "p_results")]
+    results: &'a [FinishEntry],
+    #[serde(rename = "p_upstream")]
+    upstream: &'a str,
+    #[serde(rename = "p_done")]
+    done: bool,
+    /// Functions of before that know of no key go on serving requests without.
+    #[serde(rename = "p_key", skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
 #[derive(Debug, Deserialize)]
 struct RunEnd {
     remaining: u32,
@@ -473,13 +493,21 @@ impl Config {
         calls: u32,
         key: Option<&str>,
     ) -> Patient<Finish> {
-        let mut arguments = json!({
-            "p_holder": holder.lease_id, "p_run_id": holder.run_id, "p_trigger": holder.trigger, "p_results": entries,
-            "p_upstream": self.upstream(),
+        // Written at once, not by way of a `Value`: a run's results are most of what it sends.
+        let arguments = FinishCall {
+            holder: &holder.lease_id,
+            run_id: holder.run_id.as_deref(),
+            trigger: holder.trigger,
+            results: entries,
+            upstream: self.upstream(),
             // A run says so at its end.
-            "p_done": holder.run_id.is_none(),
-        });
-        with_key(&mut arguments, key);
+            done: holder.run_id.is_none(),
+            key,
+        };
+        let Ok(arguments) = serde_json::to_string(&arguments) else {
+            let answer = Err(DatabaseError::Unintelligible);
+            return Patient { answer, calls: 0 };
+        };
         let mut finish: Patient<Finish> = self
             .call_until(
                 "finish_sessions",
@@ -589,14 +617,15 @@ impl Config {
         arguments: &Value,
         patience: Patience,
     ) -> Patient<T> {
-        self.call_until(function, arguments, patience, |_| true).await
+        self.call_until(function, &arguments.to_string(), patience, |_| true)
+            .await
     }
 
     /// Repeats a call while its trouble may pass, and until its answer is `done`.
     async fn call_until<T: DeserializeOwned>(
         &self,
         function: &str,
-        arguments: &Value,
+        arguments: &str,
         patience: Patience,
         done: impl Fn(&T) -> bool,
     ) -> Patient<T> {
@@ -605,7 +634,7 @@ impl Config {
         let mut calls = 0_u32;
         loop {
             calls = calls.saturating_add(1);
-            let answer = self.call(function, arguments).await;
+            let answer = self.send(function, arguments).await;
             let settled = match &answer {
                 Ok(answer) => done(answer),
                 Err(error) => !error.passes(),
@@ -625,6 +654,10 @@ impl Config {
         function: &str,
         arguments: &Value,
     ) -> Result<T, DatabaseError> {
+        self.send(function, &arguments.to_string()).await
+    }
+
+    async fn send<T: DeserializeOwned>(&self, function: &str, arguments: &str) -> Result<T, DatabaseError> {
         let init = self.init(arguments).map_err(|_| DatabaseError::Unintelligible)?;
         let base = self.supabase_url.as_str().trim_end_matches('/');
         let url = format!("{base}/rest/v1/rpc/{function}");
@@ -645,7 +678,7 @@ impl Config {
         read(status, &body)
     }
 
-    fn init(&self, arguments: &Value) -> worker::Result<RequestInit> {
+    fn init(&self, arguments: &str) -> worker::Result<RequestInit> {
         let headers = Headers::new();
         headers.set("Content-Type", "application/json")?;
         // Not a browser's: Supabase refuses its new keys from one.
@@ -662,7 +695,7 @@ impl Config {
             .with_headers(headers)
             // Followed, a redirect would carry the key and the tokens to another host.
             .with_redirect(RequestRedirect::Manual)
-            .with_body(Some(JsValue::from(arguments.to_string())));
+            .with_body(Some(JsValue::from_str(arguments)));
         Ok(init)
     }
 }

@@ -2,8 +2,6 @@
 //! describes it, bodies without a stream's adapter, whose lock costs an error with its trace where it is given back.
 //! `docs/benchmarks/TRIES.md` has the figures.
 
-use std::ops::Deref;
-
 use web_sys::{ReadableStreamDefaultReader, ReadableStreamReadResult, Response, WorkerGlobalScope};
 use worker::{
     AbortSignal, RequestInit,
@@ -29,7 +27,7 @@ pub(crate) async fn fetch(
 ) -> Result<Response, Broken> {
     let init = web_sys::RequestInit::from(init);
     if let Some(signal) = signal {
-        init.set_signal(Some(signal.deref()));
+        init.set_signal(Some(signal));
     }
     let global: WorkerGlobalScope = js_sys::global().unchecked_into();
     let response = JsFuture::from(global.fetch_with_str_and_init(url, &init)).await?;

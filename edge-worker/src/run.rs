@@ -2,7 +2,11 @@
 
 use std::{cell::RefCell, future::Future, pin::Pin, time::Duration};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+    stream::FuturesUnordered,
+};
 use serde::Serialize;
 use session_core::{
     batch::{Batch, Claimed, Limits, Step, Tally, Written},
@@ -17,7 +21,7 @@ use crate::{
     database::{DatabaseError, Fate, Finish, FinishResult, Holder, Patient, Trigger},
     log,
     refresh::{Refreshed, refresh_one},
-    runtime::{Asker, fresh_id, now, sleep, within},
+    runtime::{Asker, fresh_id, now, sleep},
 };
 
 /// Fetches that the platform lets an invocation wait for at once.
@@ -174,6 +178,7 @@ impl<'a> Driver<'a> {
     /// Works through a batch.
     pub(crate) async fn drive(&self, batch: &mut Batch) {
         let mut tasks: FuturesUnordered<Task<'_>> = FuturesUnordered::new();
+        let mut alarm = Alarm::default();
         loop {
             if self.asker.has_left() {
                 batch.wind_up();
@@ -185,7 +190,7 @@ impl<'a> Driver<'a> {
                 })),
                 Step::Finish { entries, calls } => tasks.push(Box::pin(self.finish(entries, calls))),
                 Step::Wait(until) => {
-                    if let Some(event) = next_event(&mut tasks, until).await {
+                    if let Some(event) = next_event(&mut tasks, until, &mut alarm).await {
                         self.report(batch, event);
                     }
                 }
@@ -286,8 +291,26 @@ impl<'a> Driver<'a> {
     }
 }
 
+/// A timer that is kept while what is waited for stays the same: most events come long before it.
+#[derive(Default)]
+struct Alarm(Option<(Timestamp, Timer)>);
+
+type Timer = Pin<Box<dyn Future<Output = ()>>>;
+
+impl Alarm {
+    fn at(&mut self, time: Timestamp) -> Pin<&mut dyn Future<Output = ()>> {
+        let kept = self.0.take().filter(|(set, _)| *set == time);
+        let fresh = || (time, Box::pin(sleep(time.since(now()))) as Timer);
+        self.0.insert(kept.unwrap_or_else(fresh)).1.as_mut()
+    }
+}
+
 /// What ends next of what is under way; `None` when `until` comes first.
-async fn next_event(tasks: &mut FuturesUnordered<Task<'_>>, until: Option<Timestamp>) -> Option<Event> {
+async fn next_event(
+    tasks: &mut FuturesUnordered<Task<'_>>,
+    until: Option<Timestamp>,
+    alarm: &mut Alarm,
+) -> Option<Event> {
     match until {
         None => tasks.next().await,
         // No tasks are ready at once with nothing, and the clock would stand still in a loop that waits for nothing.
@@ -295,6 +318,12 @@ async fn next_event(tasks: &mut FuturesUnordered<Task<'_>>, until: Option<Timest
             sleep(until.since(now())).await;
             None
         }
-        Some(until) => within(until.since(now()), tasks.next()).await.ok().flatten(),
+        Some(until) => match select(tasks.next(), alarm.at(until)).await {
+            Either::Left((event, _)) => event,
+            Either::Right(((), _)) => {
+                *alarm = Alarm::default();
+                None
+            }
+        },
     }
 }

@@ -1,6 +1,10 @@
 //! One call to aimharder's `setrefresh` or `tokenUpdate`.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use futures_util::future::{Either, select};
 use session_core::{
@@ -18,7 +22,7 @@ use worker::{
 
 use crate::{
     fetch::{Pieces, fetch},
-    runtime::{Elapsed, now, sleep, within},
+    runtime::{now, sleep},
 };
 
 /// What a current browser sends. Kept plain: upstream wants browser-like, not a particular one.
@@ -60,16 +64,21 @@ pub(crate) async fn refresh(
     };
     let controller = AbortController::default();
     let signal = controller.signal();
-    let started = now();
-    let response = within(bound, fetch(url.as_str(), &init, Some(&signal))).await;
-    let (answer, has_ended) = match response {
-        Ok(Ok(response)) => {
-            let left = bound.saturating_sub(now().since(started));
-            let endpoint = method.endpoint(setrefresh);
-            read(&response, method, &endpoint, credentials, left).await
+    let mut timer = pin!(sleep(bound));
+    let head = {
+        let fetching = pin!(fetch(url.as_str(), &init, Some(&signal)));
+        match select(fetching, timer.as_mut()).await {
+            Either::Left((head, _)) => Some(head),
+            Either::Right(((), _)) => None,
         }
-        Ok(Err(_)) => (Answer::without_head(Outcome::Unreachable), true),
-        Err(Elapsed) => (Answer::without_head(Outcome::TimedOut), false),
+    };
+    let (answer, has_ended) = match head {
+        Some(Ok(response)) => {
+            let endpoint = method.endpoint(setrefresh);
+            read(&response, method, &endpoint, credentials, timer).await
+        }
+        Some(Err(_)) => (Answer::without_head(Outcome::Unreachable), true),
+        None => (Answer::without_head(Outcome::TimedOut), false),
     };
     // What is still under way: the call itself after a time-out, a body that isn't wanted, or not all of it. To abort
     // costs an error with its trace.
@@ -115,16 +124,18 @@ async fn read(
     method: RefreshMethod,
     endpoint: &Url,
     credentials: &Credentials,
-    left: Duration,
+    timer: Pin<&mut impl Future<Output = ()>>,
 ) -> (Answer, bool) {
     let headers = Headers(response.headers());
     let header = |name| headers.get(name).ok().flatten();
-    let (location, retry_after, www_authenticate) = (
-        header("Location"),
-        header("Retry-After"),
-        header("WWW-Authenticate"),
-    );
     let status = response.status();
+    // A success says nothing by these: asking for them would cost more than reading a small page.
+    let of_failure = |name| if response.ok() { None } else { header(name) };
+    let (location, retry_after, www_authenticate) = (
+        of_failure("Location"),
+        of_failure("Retry-After"),
+        of_failure("WWW-Authenticate"),
+    );
     let head = Head {
         status,
         location: location.as_deref(),
@@ -137,7 +148,7 @@ async fn read(
     let mut has_ended = false;
     let outcome = if head.wants_body() {
         let mut reader = BodyReader::new(method, header("Content-Type").as_deref());
-        let end = read_pieces(response, &mut reader, left).await;
+        let end = read_pieces(response, &mut reader, timer).await;
         has_ended = matches!(end, End::Whole | End::Broken);
         let in_time = end != End::TimedOut;
         let beginning = reader.take_beginning();
@@ -177,11 +188,14 @@ enum End {
     TimedOut,
 }
 
-async fn read_pieces(response: &Response, reader: &mut BodyReader, left: Duration) -> End {
+async fn read_pieces(
+    response: &Response,
+    reader: &mut BodyReader,
+    mut timer: Pin<&mut impl Future<Output = ()>>,
+) -> End {
     let Ok(pieces) = Pieces::of(response) else {
         return End::Broken;
     };
-    let mut timer = pin!(sleep(left));
     loop {
         match select(pin!(pieces.next()), timer.as_mut()).await {
             Either::Left((Ok(Some(piece)), _)) => match reader.write(&piece) {

@@ -55,36 +55,55 @@ struct Script {
 
 type Handler = (Cow<'static, Selector>, ElementContentHandlers<'static>);
 
-pub(super) fn handlers(finds: &Rc<RefCell<Finds>>) -> [Handler; 4] {
-    let (inert_script, inert_input) = (Rc::clone(finds), Rc::clone(finds));
-    let (script, input, text) = (Rc::clone(finds), Rc::clone(finds), Rc::clone(finds));
-    let (selector, handler) = element!("script", move |script_element| {
-        script.borrow_mut().begin_script(script_element);
-        Ok(())
-    });
-    let script = (
-        selector,
-        handler.text(move |chunk: &mut TextChunk<'_>| {
-            text.borrow_mut().read(chunk);
-            Ok(())
-        }),
-    );
-    [
-        // Handlers run in this order: what is in a template is marked before it is looked at.
-        element!("template script", move |_element| {
-            inert_script.borrow_mut().inert = true;
-            Ok(())
-        }),
-        element!("template input[name]", move |_element| {
-            inert_input.borrow_mut().inert = true;
-            Ok(())
-        }),
-        script,
-        element!("input[name]", move |element| {
-            input.borrow_mut().see_input(element);
-            Ok(())
-        }),
+thread_local! {
+    /// Parsed once: for a small page that takes longer than to read it.
+    static SELECTORS: [Selector; 4] = [
+        element!("template script", |_element| Ok(())),
+        element!("template input[name]", |_element| Ok(())),
+        element!("script", |_element| Ok(())),
+        element!("input[name]", |_element| Ok(())),
     ]
+    .map(|(selector, _): Handler| selector.into_owned());
+}
+
+/// Handlers run in this order: what is in a template is marked before it is looked at.
+pub(super) fn handlers(finds: &Rc<RefCell<Finds>>) -> [Handler; 4] {
+    let [template_script, template_input, script, input] = SELECTORS.with(Clone::clone).map(Cow::Owned);
+    [
+        (template_script, marking_inert(finds)),
+        (template_input, marking_inert(finds)),
+        (script, reading_scripts(finds)),
+        (input, seeing_inputs(finds)),
+    ]
+}
+
+fn marking_inert(finds: &Rc<RefCell<Finds>>) -> ElementContentHandlers<'static> {
+    let finds = Rc::clone(finds);
+    ElementContentHandlers::default().element(move |_element: &mut Element<'_, '_>| {
+        finds.borrow_mut().inert = true;
+        Ok(())
+    })
+}
+
+fn reading_scripts(finds: &Rc<RefCell<Finds>>) -> ElementContentHandlers<'static> {
+    let (begin, read) = (Rc::clone(finds), Rc::clone(finds));
+    ElementContentHandlers::default()
+        .element(move |element: &mut Element<'_, '_>| {
+            begin.borrow_mut().begin_script(element);
+            Ok(())
+        })
+        .text(move |chunk: &mut TextChunk<'_>| {
+            read.borrow_mut().read(chunk);
+            Ok(())
+        })
+}
+
+fn seeing_inputs(finds: &Rc<RefCell<Finds>>) -> ElementContentHandlers<'static> {
+    let finds = Rc::clone(finds);
+    ElementContentHandlers::default().element(move |element: &mut Element<'_, '_>| {
+        finds.borrow_mut().see_input(element);
+        Ok(())
+    })
 }
 
 impl Finds {

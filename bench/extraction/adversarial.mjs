@@ -1,4 +1,4 @@
-// Pages that are hard to read, with what is right for each: what Chromium keeps.
+// Pages that are hard to read, with what is right for each.
 
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -10,18 +10,19 @@ const FOLDER = path.join(import.meta.dirname, "..", "..", "session-core", "tests
 const END_OF_HEAD = "\n---\n";
 
 /**
- * The pages of session-core's tests and `count` generated ones: `{ pages, disputed }`. Each page has `name`, `contentType`,
- * `page` and `right`, which is `{ token, fingerprint }`. `disputed` are the names of those in which Chromium keeps something
- * else than the file tells that the reader must find: nobody is judged by them.
+ * The pages of session-core's tests and `count` generated ones, each with `name`, `contentType`, `page` and `right`, which is
+ * `{ token, fingerprint }`: of the first what their files say, of the others what Chromium keeps. `fixture`: one of the first;
+ * `confirmed`: Chromium agrees. It doesn't where a script names what isn't there, or is never run, or never ends.
  */
 export async function adversarialPages(count) {
   const all = [...fixtures(), ...Array.from({ length: count }, (_, index) => agreedPage(index + 1))];
   const browser = await startBrowser();
   try {
-    const kept = await showAll(browser, all.map(asServed));
-    const pages = all.map((page, index) => ({ ...page, right: told(kept[index]) }));
-    const disputed = pages.filter(({ expected, right }) => expected && !isSame(expected, right));
-    return { pages: pages.filter((page) => !disputed.includes(page)), disputed: disputed.map(({ name }) => name) };
+    const kept = (await showAll(browser, all.map(asServed))).map(told);
+    return all.map((page, index) => {
+      const right = page.right ?? kept[index];
+      return { ...page, right, confirmed: isSame(right, kept[index]) };
+    });
   } finally {
     await browser.close();
   }
@@ -42,9 +43,9 @@ function fixtures() {
       const end = bytes.indexOf(END_OF_HEAD);
       const head = bytes.subarray(0, end).toString();
       const field = (name) => head.match(new RegExp(`^${name}: (.*)$`, "m"))?.[1];
-      const expected = { token: value(field("token")), fingerprint: value(field("fingerprint")) };
+      const right = { token: value(field("token")), fingerprint: value(field("fingerprint")) };
       const page = bytes.subarray(end + END_OF_HEAD.length);
-      return { name: path.basename(file, ".html"), contentType: field("content-type"), page, expected, fixture: true };
+      return { name: path.basename(file, ".html"), contentType: field("content-type"), page, right, fixture: true };
     });
 }
 

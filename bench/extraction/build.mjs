@@ -57,6 +57,9 @@ async function buildReader(say) {
   await run(environment.WASM_BINDGEN_BIN, glue, { say, what: "make its glue" });
   const wasm = path.join(out, "reader_bg.wasm");
   const strip = ["--strip-debug", "--strip-producers"];
-  await run(environment.WASM_OPT_BIN, ["-O", ...strip, ...WASM_FEATURES, wasm, "-o", wasm], { say, what: "optimise it" });
+  await run(environment.WASM_OPT_BIN, ["-O", ...strip, ...WASM_FEATURES, wasm, "-o", wasm], {
+    say,
+    what: "optimise it",
+  });
   return { type: "CompiledWasm", path: path.join(TARGET, "reader.wasm"), contents: readFileSync(wasm) };
 }

@@ -18,6 +18,12 @@ const plain = (name) => NAMES[name].replaceAll("`", "");
 
 /** What a Worker's isolate may hold on Cloudflare. */
 const ISOLATE_BYTES = 128 * 2 ** 20;
+
+const NOT_MEASURED = `Not measured: a real network, compressed bodies, other makes of page than this one, many pages at once in one
+isolate; what Cloudflare's own machines do, and when V8 clears away there, under the 128 MB of an isolate. In the Worker, a chunk
+comes to the reader through Rust's futures, whose cost is not in here: a loop in JavaScript takes their place. The other
+contestants could be taught more (scripts' types, escapes, comments); how far that goes was not tried.`;
+
 const KINDS = { other: "another value", invented: "one where none is set", missed: "none where one is set" };
 
 export function report(figures) {
@@ -71,12 +77,21 @@ function answersText({ answers, of }) {
 Wrong answers on pages that were made to be hard: those of session-core's tests, where the right answer is the one that the
 test's file states, and generated ones, where it is what Chromium's \`localStorage\` holds after it has shown the page. With
 some of the former Chromium keeps something else, since their scripts name what isn't there, are never run, or never end, and
-this project believes what is written out: so they favour it, and the second column leaves them out. All contestants read
-aimharder's page as it is known today rightly. The last four columns are over all pages, by what was wrong: a token.
+this project believes what is written out: so they favour it, and the second column leaves them out. ${documented(answers)}
+The last four columns are over all pages, by what was wrong: a token.
 
 ${table(all, rows)}
 
 ${examples(answers)}`;
+}
+
+/** Whether the page that is known to come from aimharder is among what goes wrong. */
+function documented(answers) {
+  const wrong = answers.filter(({ examples }) => examples.some(({ page }) => page === "documented"));
+  const names = wrong.map(({ contestant }) => NAMES[contestant]).join(", ");
+  return names
+    ? `aimharder's page as it is known today is misread by: ${names}.`
+    : "All read aimharder's page as it is known today rightly.";
 }
 
 /** A few pages on which the others go wrong, by name. */
@@ -94,7 +109,7 @@ function examples(answers) {
 
 const TIMES = (
   rounds,
-) => `Pages like a timetable's: markup, text, and a sixth of it scripts that keep nothing. Processor time of
+) => `Pages like a timetable's: markup, text, and more than a fifth of it scripts that keep nothing. Processor time of
 the whole workerd for a page, all its threads counted (what V8 compiles and clears away beside, too), of some 0.6 s of reading by
 turns, ${rounds} rounds. The ratio is the contestant's time to ours.`;
 
@@ -177,42 +192,43 @@ function memoryPlot(memory) {
   return lines({ title: "Peak memory for one page", x: "page, MB", y: "MB", values, logX: true, logY: true });
 }
 
-/** The reader's own memory; that of the process is the stream's, too. */
+/** What may be noise between two sizes, in bytes. */
+const NOISE = 2 ** 20;
+
+/** Judged by the process, which is what an isolate's limit counts; the reader's own memory is told beside. */
 function memoryGoal(memory) {
-  const own = memory.filter(({ contestant }) => contestant === "ours");
-  const unlimited = memory.filter(({ contestant }) => contestant === "ours-unlimited");
-  const wasmBytes = [own, unlimited].map((figures) => figures.map((one) => one.wasmBytes));
-  const met = wasmBytes.every((all) => all.every((bytes) => bytes === all[0]));
-  const at = (bytes) => megabytes(own.find((one) => one.bytes === bytes).peak.median);
-  const kilobytes = [...new Set(wasmBytes[0])].map((bytes) => Math.round(bytes / 1000).toLocaleString("en"));
+  const at = (contestant, bytes) => memory.find((one) => one.contestant === contestant && one.bytes === bytes);
+  const peak = (contestant, bytes) => at(contestant, bytes).peak.median;
+  const [small, large, stream] = [peak("ours", 100_000), peak("ours", 5_000_000), peak("drained", 5_000_000)];
+  const met = large - small <= NOISE;
+  const reader = wasm(memory.filter(({ contestant }) => contestant === "ours"));
   return {
-    measure: "peak memory of extraction, from 100 kB to 20 MB of page",
-    goal: "constant",
-    measured: `the reader's: ${kilobytes.join(" to ")} kB; the process, with the stream's leavings: ${at(100_000)} MB at 100 kB, ${at(5_000_000)} MB at 5 MB`,
+    measure: "peak memory of extraction, 5 MB of page against 100 kB",
+    goal: "constant: within 1 MiB",
+    measured: `${megabytes(large)} MB against ${megabytes(small)} MB; the reader's own (wasm) memory: ${reader} kB`,
     met,
-    reason: "",
+    reason: met ? "" : `the stream alone, with no reader, takes ${megabytes(stream)} MB at 5 MB`,
   };
 }
 
 function throughputGoal(answers, times) {
   const wrongOf = ({ wrong }) => wrong.confirmed + wrong.generated;
-  const ours = answers.find(({ contestant }) => contestant === "ours");
-  const least = Math.min(...answers.map(wrongOf));
   const right = answers.filter((answer) => wrongOf(answer) === 0).map(({ contestant }) => contestant);
-  const slower = (contestant) => times.filter((time) => time.contestant === contestant && time.ratio.median < 1);
-  const met = right.includes("ours") && right.every((contestant) => slower(contestant).length === 0);
-  const late = (contestant) => digits(megabytesPerSecond(figureOf(times, contestant, 5_000_000, "late")));
-  const others = answers.filter((answer) => answer !== ours);
-  const list = others.map((other) => `${plain(other.contestant)} ${wrongOf(other)} and ${late(other.contestant)}`);
-  const fast = `wrong answers where Chromium judges, and MB/s at 5 MB: ours ${wrongOf(ours)} and ${late("ours")}; ${list.join("; ")}`;
-  const reason = met
-    ? `the ${right.length === 1 ? "only one" : "fastest"} with none wrong`
-    : `the fewest wrong: ${least}`;
+  const isFasterThanOurs = ({ contestant, ratio }) => contestant !== "drained" && ratio.median < 1;
+  const faster = times.filter(isFasterThanOurs);
+  const met = right.includes("ours") && !faster.some(({ contestant }) => right.includes(contestant));
+  const late = (contestant, bytes) => figureOf(times, contestant, bytes, "late");
+  const list = answers.map((answer) => {
+    const { contestant } = answer;
+    const small = digits(late(contestant, 2_000).cpu.median * 1000);
+    return `${plain(contestant)} ${wrongOf(answer)} wrong, ${small} µs, ${digits(megabytesPerSecond(late(contestant, 5_000_000)))} MB/s`;
+  });
+  const names = [...new Set(faster.map(({ contestant }) => plain(contestant)))].join(", ");
   return {
-    measure: "extraction throughput",
-    goal: "fastest of those with no wrong answer",
-    measured: fast,
+    measure: "extraction throughput: wrong answers where Chromium judges; a page of 2 kB; 5 MB; token late",
+    goal: "the fastest of those with no wrong answer",
+    measured: list.join("; "),
     met,
-    reason,
+    reason: names ? `with wrong answers or not, faster than this project somewhere: ${names}` : "",
   };
 }

@@ -3,20 +3,17 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { createServer } from "node:http";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { realCargo } from "../local/toolchain.mjs";
 import { startBrowser } from "./support/browser.mjs";
 import { DISAGREEMENTS } from "./support/disagreements.mjs";
 import { agreedPage, utf8 } from "./support/pages.mjs";
+import { showAll } from "./support/storage.mjs";
 
 const ROOT = path.join(import.meta.dirname, "..");
 const PAGES = Number(process.env.PAGES ?? 400);
 const FROM = Number(process.env.SEED ?? 1);
-
-/** Without a charset, since its frames would inherit that. */
-const FRAME = { contentType: "text/html", page: "<!doctype html><title>pages</title><body>" };
 
 const ONE = "69232|1766731601|03485f300f1a53a7e34143a0af9d2592";
 const TWO = "69232|1766731602|93485f300f1a53a7e34143a0af9d2593";
@@ -61,7 +58,7 @@ function told({ refreshToken, maySetToken }) {
 
 /** `{ page, found, kept }` of each page: by the reader, and by the browser. */
 async function readAndShow(pages) {
-  const [found, kept] = [readAll(pages), await showAll(pages)];
+  const [found, kept] = [readAll(pages), await showAll(browser, pages)];
   return pages.map((page, index) => ({ page, found: found[index], kept: kept[index] }));
 }
 
@@ -74,39 +71,4 @@ function readAll(pages) {
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line));
-}
-
-/** Shows each page in a frame, with an empty storage. */
-async function showAll(pages) {
-  const server = createServer((request, response) => {
-    const { contentType, page } = pages[Number(request.url.slice(1))] ?? FRAME;
-    response.writeHead(200, { "content-type": contentType }).end(page);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const context = await browser.newContext();
-  const outer = await context.newPage();
-  await outer.goto(`http://127.0.0.1:${server.address().port}/outer`);
-  const kept = await outer.evaluate(keepEach, pages.length);
-  await context.close();
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
-  return kept;
-}
-
-/** Runs in the browser. Half a surrogate pair becomes U+FFFD, as on the way to a server. */
-async function keepEach(count) {
-  const item = (key) => localStorage.getItem(key)?.toWellFormed() ?? null;
-  const kept = [];
-  for (let index = 0; index < count; index++) {
-    localStorage.clear();
-    const frame = document.createElement("iframe");
-    frame.src = `/${index}`;
-    await new Promise((resolve) => {
-      frame.onload = resolve;
-      document.body.append(frame);
-    });
-    kept.push({ refreshToken: item("refreshToken"), fingerprint: item("fingerprint") });
-    frame.remove();
-  }
-  return kept;
 }

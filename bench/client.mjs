@@ -1,4 +1,4 @@
-// `npm run bench:client`: this project's client beside @supabase/auth-js and next-auth, in the same two kinds of
+// `npm run bench:client [-- NAME …]`: this project's client beside @supabase/auth-js and next-auth, in the same two kinds of
 // trouble, and what each loads. Prints tables; judges nothing.
 
 import { buildClient } from "../local/client.mjs";
@@ -44,7 +44,7 @@ async function main() {
 
 async function compare(browser, script) {
   const rows = [];
-  for (const client of clients()) {
+  for (const client of clients(process.argv.slice(2))) {
     console.log(`[bench] ${client.name}: ${script.name.split(",")[0]} …`);
     rows.push(rowOf(client, await play(browser, { client, script, files: await bundleApp(client.page) })));
   }

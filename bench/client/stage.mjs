@@ -1,6 +1,7 @@
 // One client in one script: a page in Chromium whose clock and whose server are ours.
 
-import { AWAY } from "./clients.mjs";
+import { Answer } from "./peers/server.mjs";
+import { AWAY } from "./times.mjs";
 import { switchWindows, watch } from "./watch.mjs";
 
 const ORIGIN = "https://app.example";
@@ -73,6 +74,7 @@ class Stage {
     this.#page.on("pageerror", (error) => this.#faults.push(error.message));
     await this.#page.goto(`${ORIGIN}/seed`);
     await this.#page.evaluate((items) => Object.assign(localStorage, items), this.client.seed?.(START) ?? {});
+    await this.#context.addCookies((this.client.cookies?.(START) ?? []).map((cookie) => ({ url: ORIGIN, ...cookie })));
     await this.#page.goto(`${ORIGIN}/`);
     await this.#advance(5 * SECOND);
     if (!this.#told.at(-1)?.signedIn) throw new Error(`${this.client.name} doesn't start: ${this.#faults}`);
@@ -153,14 +155,15 @@ class Stage {
       return route.fulfill({ contentType: "text/html", body: pathname === "/" ? PAGE : "" });
     }
     if (pathname === "/favicon.ico") return route.fulfill({ status: 204 });
-    const file = this.files[pathname];
+    const file = this.files[pathname] ?? this.client.files?.[pathname];
     if (file) return route.fulfill(file);
-    const { endpoint, log } = this.client;
-    if (!endpoint.test(pathname) && !log?.test(pathname)) {
+    const { endpoint, log, serves } = this.client;
+    if (![endpoint, log, serves].some((paths) => paths?.test(pathname))) {
       this.#faults.push(`an unexpected request, ${request.method()} ${pathname}`);
       return route.fulfill({ status: 501 });
     }
     if (this.#trouble) return route.fulfill(this.script.answer(this.client, this.#now));
-    return route.fulfill({ json: endpoint.test(pathname) ? this.client.well(request, this.#now) : {} });
+    const answer = log?.test(pathname) ? {} : this.client.well(request, this.#now);
+    return route.fulfill(answer instanceof Answer ? answer.options : { json: answer });
   }
 }

@@ -72,7 +72,8 @@ async function weighCode(contents, external = []) {
   const names = Object.keys(outputs);
   const atOnce = new Set([names.find((name) => outputs[name].entryPoint)]);
   for (const name of atOnce) {
-    for (const { path: part, kind } of outputs[name].imports) if (outputs[part] && kind === "import-statement") atOnce.add(part);
+    for (const { path: part, kind } of outputs[name].imports)
+      if (outputs[part] && kind === "import-statement") atOnce.add(part);
   }
   const sizes = outputFiles.map(({ contents: file }, at) =>
     atOnce.has(names[at]) ? brotliCompressSync(file).length : 0,

@@ -1,14 +1,30 @@
 // The clients that are compared. What each peer's server answers is in peers/, what its app does in pages/.
 
 import { authJsAboutToExpire, authJsExpired } from "./peers/auth-js.mjs";
+import { auth0SpaJs } from "./peers/auth0-spa-js.mjs";
+import { authkitJs } from "./peers/authkit-js.mjs";
+import { betterAuth } from "./peers/better-auth.mjs";
 import { handwritten } from "./peers/handwritten.mjs";
+import { keycloakJs } from "./peers/keycloak-js.mjs";
 import { nextAuth } from "./peers/next-auth.mjs";
+import { oidcClientTs } from "./peers/oidc-client-ts.mjs";
 import { ours } from "./peers/ours.mjs";
 
 export { AWAY } from "./times.mjs";
 export { versionOf } from "./version.mjs";
 
-const ALL = [ours, handwritten, authJsAboutToExpire, authJsExpired, nextAuth];
+const ALL = [
+  ours,
+  handwritten,
+  authJsAboutToExpire,
+  authJsExpired,
+  nextAuth,
+  oidcClientTs,
+  auth0SpaJs,
+  keycloakJs,
+  betterAuth,
+  authkitJs,
+];
 
 /**
  * New clients, each with a server of its own that knows nothing yet: all, or those whose name has one of `words`.

@@ -8,6 +8,7 @@ import { handwritten } from "./peers/handwritten.mjs";
 import { keycloakJs } from "./peers/keycloak-js.mjs";
 import { nextAuth } from "./peers/next-auth.mjs";
 import { oidcClientTs } from "./peers/oidc-client-ts.mjs";
+import { msalBrowser } from "./peers/msal-browser.mjs";
 import { ours } from "./peers/ours.mjs";
 
 export { AWAY } from "./times.mjs";
@@ -24,6 +25,7 @@ const ALL = [
   keycloakJs,
   betterAuth,
   authkitJs,
+  msalBrowser,
 ];
 
 /**

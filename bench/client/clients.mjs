@@ -4,11 +4,12 @@ import { authJsAboutToExpire, authJsExpired } from "./peers/auth-js.mjs";
 import { auth0SpaJs } from "./peers/auth0-spa-js.mjs";
 import { authkitJs } from "./peers/authkit-js.mjs";
 import { betterAuth } from "./peers/better-auth.mjs";
+import { clerkJs } from "./peers/clerk-js.mjs";
 import { handwritten } from "./peers/handwritten.mjs";
 import { keycloakJs } from "./peers/keycloak-js.mjs";
+import { msalBrowser } from "./peers/msal-browser.mjs";
 import { nextAuth } from "./peers/next-auth.mjs";
 import { oidcClientTs } from "./peers/oidc-client-ts.mjs";
-import { msalBrowser } from "./peers/msal-browser.mjs";
 import { ours } from "./peers/ours.mjs";
 
 export { AWAY } from "./times.mjs";
@@ -26,6 +27,7 @@ const ALL = [
   betterAuth,
   authkitJs,
   msalBrowser,
+  clerkJs,
 ];
 
 /**

@@ -1,0 +1,28 @@
+// The page of an app that uses Clerk: load() once, then what the listener is told.
+
+import { Clerk } from "@clerk/clerk-js";
+
+// Clerk's timers run in a worker, which a clock set by a test doesn't reach: there it falls back to the page's own.
+if (!String(setTimeout).includes("[native code]")) window.Worker = undefined;
+
+const clerk = new Clerk(`pk_live_${btoa(`${location.host}$`)}`);
+
+function show() {
+  const { session, status } = clerk;
+  const until = session?.lastActiveToken?.jwt?.claims.exp ?? 0;
+  window.bench.tell({
+    signedIn: Boolean(session),
+    fresh: Boolean(session) && until * 1000 > Date.now(),
+    words: `${session ? "a session" : "no session"}, status ${status}`,
+  });
+}
+
+try {
+  await clerk.load();
+  clerk.addListener(show);
+  clerk.on("status", show);
+  show();
+} catch (error) {
+  // Doesn't say that nobody is signed in.
+  window.bench.tell({ signedIn: true, fresh: false, words: `load fails: ${error.message}` });
+}

@@ -1,11 +1,19 @@
-// The page of an app that uses Clerk: load() once, then what the listener is told.
-
-import { Clerk } from "@clerk/clerk-js";
+// The page of an app that uses Clerk: its script, which its SDK for React loads too, load() once, then what the listener
+// is told.
 
 // Clerk's timers run in a worker, which a clock set by a test doesn't reach: there it falls back to the page's own.
 if (!String(setTimeout).includes("[native code]")) window.Worker = undefined;
 
-const clerk = new Clerk(`pk_live_${btoa(`${location.host}$`)}`);
+const script = document.createElement("script");
+script.src = "/clerk/clerk.browser.js";
+script.async = true;
+script.dataset.clerkPublishableKey = `pk_live_${btoa(`${location.host}$`)}`;
+await new Promise((resolve, reject) => {
+  script.onload = resolve;
+  script.onerror = () => reject(new Error("no script"));
+  document.head.append(script);
+});
+const clerk = window.Clerk;
 
 function show() {
   const { session, status } = clerk;

@@ -1,5 +1,7 @@
 // @clerk/clerk-js, and Clerk's Frontend API: the client is a cookie, a session's token lives for a minute.
 
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { HOUR, MINUTE } from "../times.mjs";
 import { versionOf } from "../version.mjs";
 import { jwt, refused } from "./server.mjs";
@@ -7,11 +9,25 @@ import { jwt, refused } from "./server.mjs";
 const DAY = 24 * HOUR;
 const SIGNED_UP = Date.UTC(2026, 0, 1);
 
+const DIST = path.join(import.meta.dirname, "..", "..", "node_modules", "@clerk", "clerk-js", "dist");
+/** Of the script's parts those that every page loads. */
+const AT_ONCE = ["clerk.browser.js"];
+
+const isForBrowsers = (name) => name === "clerk.browser.js" || /(?<!legacy)_clerk\.browser_.*\.js$/.test(name);
+const asFile = (name) => [
+  `/clerk/${name}`,
+  { contentType: "text/javascript", body: readFileSync(path.join(DIST, name)) },
+];
+
 export function clerkJs() {
   return {
     name: versionOf("@clerk/clerk-js"),
     page: "clerk-js.mjs",
-    loads: { name: versionOf("@clerk/clerk-js"), code: 'export { Clerk } from "@clerk/clerk-js"' },
+    loads: {
+      name: `${versionOf("@clerk/clerk-js")}, clerk.browser.js`,
+      files: AT_ONCE.map((name) => path.join(DIST, name)),
+    },
+    files: Object.fromEntries(readdirSync(DIST).filter(isForBrowsers).map(asFile)),
     endpoint: /^\/v1\/client(\/sessions\/sess_1\/(tokens|touch))?$/,
     serves: /^\/v1\/environment$/,
     cookies: (now) => [{ name: "__client_uat", value: String(Math.floor(now / 1000)) }],
@@ -122,6 +138,8 @@ const environment = () => ({
     password_settings: {},
   },
   organization_settings: { enabled: false },
-  commerce_settings: {},
+  commerce_settings: { billing: { organization: { enabled: false }, user: { enabled: false } } },
+  api_keys_settings: {},
+  protect_config: {},
   maintenance_mode: false,
 });

@@ -1,11 +1,10 @@
 // @workos-inc/authkit-js, and WorkOS: the refresh token is a cookie that no script sees, and that its tabs share.
 
-import { AWAY, HOUR, LEFT } from "../times.mjs";
 import { versionOf } from "../version.mjs";
-import { jwt } from "./server.mjs";
+import { jwt, lives } from "./server.mjs";
 
 export function authkitJs() {
-  let isFirst = true;
+  const until = lives();
   return {
     name: versionOf("@workos-inc/authkit-js"),
     page: "authkit-js.mjs",
@@ -16,12 +15,9 @@ export function authkitJs() {
     endpoint: /^\/user_management\/authenticate$/,
     cookies: () => [{ name: "workos-has-session", value: "app" }],
     throttled: () => ({ error: "rate_limit_exceeded", error_description: "Rate limit exceeded" }),
-    well: (_request, now) => {
-      const until = isFirst ? now + AWAY + LEFT : now + HOUR;
-      isFirst = false;
-      return answer(now, until);
-    },
-    remark: "asks once a second for as long as its token is due and its page is seen",
+    well: (_request, now) => answer(now, until(now)),
+    remark:
+      "asks once a second for as long as its token is due and its page is seen, and tells its app nothing of it; after a reload without an answer it has no user",
   };
 }
 

@@ -1,6 +1,7 @@
 // What the peers' servers have in common.
 
 import { generateKeyPairSync, sign } from "node:crypto";
+import { AWAY, HOUR, LEFT, MINUTE } from "../times.mjs";
 
 /** An answer other than JSON with 200: the options of Playwright's `route.fulfill`. */
 export class Answer {
@@ -19,6 +20,18 @@ export const html = (body) => new Answer({ contentType: "text/html", body: `<!do
 export function form(request) {
   const body = request.postData() ?? "";
   return body.startsWith("{") ? JSON.parse(body) : Object.fromEntries(new URLSearchParams(body));
+}
+
+/**
+ * Until when a token lives that is given at some time: those with which an app's tabs open fall due together, as the
+ * trouble begins; later ones live for an hour.
+ */
+export function lives() {
+  let opened;
+  return (now) => {
+    opened ??= now;
+    return now < opened + MINUTE ? opened + AWAY + LEFT : now + HOUR;
+  };
 }
 
 /**

@@ -132,7 +132,8 @@ const count = ({ asked }, start, least, { back }) =>
 function judge({ told }, { start, end, back, reloaded }) {
   const since = told.filter(({ at }) => at >= start);
   const signedOut = since.find(({ signedIn }) => !signedIn);
-  const worst = signedOut ?? since.findLast(({ at, fresh }) => !fresh && at <= (back?.at ?? end)) ?? told.at(-1);
+  const lastBad = (until) => since.findLast(({ at, fresh }) => !fresh && at <= until);
+  const worst = signedOut ?? lastBad(end) ?? lastBad(back?.at) ?? told.at(-1);
   const session = back ? (signedOut ? "gone for a while" : "kept") : reloaded ? "gone until a reload" : "lost";
   return {
     session,

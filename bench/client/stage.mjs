@@ -1,10 +1,11 @@
 // Pages of one client's app in Chromium, whose clock, network and server are ours. scripts.mjs plays on it.
 
+import { Answer } from "./peers/server.mjs";
+import { SECOND } from "./times.mjs";
 import { watch } from "./watch.mjs";
 
 const ORIGIN = "https://app.example";
 const START = Date.UTC(2026, 0, 15, 8);
-const SECOND = 1000;
 
 /** How far the clock goes at once: an answer takes up to this. */
 const STEP = SECOND;
@@ -26,6 +27,7 @@ export async function onStage(browser, { client, files, tabs = 1 }, play) {
 }
 
 class Stage {
+  /** The server's clock; the pages' are up to a step behind while it goes on. */
   now = START;
   /** What was asked and told so far, with the page's time and the tab. */
   asked = [];
@@ -61,6 +63,8 @@ class Stage {
     if (tab === 0) {
       await page.goto(`${ORIGIN}/seed`);
       await page.evaluate((items) => Object.assign(localStorage, items), this.client.seed?.(START) ?? {});
+      const cookies = this.client.cookies?.(START) ?? [];
+      await this.#context.addCookies(cookies.map((cookie) => ({ url: ORIGIN, ...cookie })));
     } else {
       await this.#become(tab - 1, "hidden");
     }
@@ -98,16 +102,16 @@ class Stage {
   async advance(time) {
     const until = this.now + time;
     while (this.now < until) {
-      await this.#context.clock.runFor(STEP);
       this.now += STEP;
+      await this.#context.clock.runFor(STEP);
       await this.#note();
     }
   }
 
   /** The machine sleeps: of the timers that fell due meanwhile each fires once. */
   async sleep(time) {
-    await this.#context.clock.fastForward(time);
     this.now += time;
+    await this.#context.clock.fastForward(time);
     await this.#note();
   }
 
@@ -154,17 +158,16 @@ class Stage {
       return route.fulfill({ contentType: "text/html", body: pathname === "/" ? PAGE : "" });
     }
     if (pathname === "/favicon.ico") return route.fulfill({ status: 204 });
-    const file = this.files[pathname];
+    const file = this.files[pathname] ?? this.client.files?.[pathname];
     if (file) return route.fulfill(file);
     if (this.#isOffline) return route.abort("internetdisconnected");
-    const { endpoint, log } = this.client;
-    if (!endpoint.test(pathname) && !log?.test(pathname)) {
+    const { endpoint, log, serves } = this.client;
+    if (![endpoint, log, serves].some((paths) => paths?.test(pathname))) {
       this.#faults.push(`an unexpected request, ${request.method()} ${pathname}`);
       return route.fulfill({ status: 501 });
     }
     if (this.#answer) return route.fulfill(this.#answer(this.client, this.now));
-    if (!endpoint.test(pathname)) return route.fulfill({ json: {} });
-    const good = this.client.well(request, this.now);
-    return route.fulfill(good.refusal ?? { json: good });
+    const answer = log?.test(pathname) ? {} : this.client.well(request, this.now);
+    return route.fulfill(answer instanceof Answer ? answer.options : { json: answer });
   }
 }

@@ -126,17 +126,19 @@ const count = ({ asked }, start, least, { back }) =>
   asked.filter(({ at }) => at >= start && at <= Math.max(least, back?.at ?? 0)).length;
 
 /**
- * `session`: whether the app's user was told to be signed out, and for how long. `worst`: the worst that the app was
+ * `session`: whether the app's user was told to be signed out, and for how long; lost is also what the server has ended,
+ * though the app may not know yet. `worst`: the worst that the app was
  * told, and when, in seconds from the start. `back`: how many seconds after the end of the trouble all was well.
  */
-function judge({ told }, { start, end, back, reloaded }) {
+function judge({ told, refusals }, { start, end, back, reloaded }) {
   const since = told.filter(({ at }) => at >= start);
   const signedOut = since.find(({ signedIn }) => !signedIn);
   const lastBad = (until) => since.findLast(({ at, fresh }) => !fresh && at <= until);
   const worst = signedOut ?? lastBad(end) ?? lastBad(back?.at) ?? told.at(-1);
-  const session = back ? (signedOut ? "gone for a while" : "kept") : reloaded ? "gone until a reload" : "lost";
+  const isLost = refusals > 0 || !(back || reloaded);
+  const kept = back ? (signedOut ? "gone for a while" : "kept") : "gone until a reload";
   return {
-    session,
+    session: isLost ? "lost" : kept,
     worst: worst.words,
     worstAfter: Math.max(0, Math.round((worst.at - start) / SECOND)),
     back: back ? Math.round((back.at - end) / SECOND) : null,

@@ -32,6 +32,8 @@ class Stage {
   /** What was asked and told so far, with the page's time and the tab. */
   asked = [];
   told = [];
+  /** How often the server of a client refused what it was well asked: a session that it has ended. */
+  refusals = 0;
   #answer;
   #isOffline = false;
   #inFront = 0;
@@ -168,6 +170,7 @@ class Stage {
     }
     if (this.#answer) return route.fulfill(this.#answer(this.client, this.now));
     const answer = log?.test(pathname) ? {} : this.client.well(request, this.now);
+    if (answer.options?.status >= 400) this.refusals += 1;
     return route.fulfill(answer instanceof Answer ? answer.options : { json: answer });
   }
 }

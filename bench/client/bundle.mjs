@@ -51,8 +51,10 @@ export async function weighClients() {
   ];
 }
 
-async function weighPeer({ name, code, react }) {
-  return { name, bytes: await weighCode(code, react ? REACT : []), needs: react ? "react" : "none" };
+async function weighPeer({ name, code, files = [], react }) {
+  const made = code ? await weighCode(code, react ? REACT : []) : 0;
+  const given = files.map((file) => brotliCompressSync(readFileSync(file)).length);
+  return { name, bytes: given.reduce((sum, bytes) => sum + bytes, made), needs: react ? "react" : "none" };
 }
 
 const REACT = ["react", "react/jsx-runtime"];

@@ -4,8 +4,10 @@ import { authJsAboutToExpire, authJsExpired } from "./peers/auth-js.mjs";
 import { auth0SpaJs } from "./peers/auth0-spa-js.mjs";
 import { authkitJs } from "./peers/authkit-js.mjs";
 import { betterAuth } from "./peers/better-auth.mjs";
+import { clerkJs } from "./peers/clerk-js.mjs";
 import { handwritten } from "./peers/handwritten.mjs";
 import { keycloakJs } from "./peers/keycloak-js.mjs";
+import { msalBrowser } from "./peers/msal-browser.mjs";
 import { nextAuth } from "./peers/next-auth.mjs";
 import { oidcClientTs } from "./peers/oidc-client-ts.mjs";
 import { ours } from "./peers/ours.mjs";
@@ -24,6 +26,8 @@ const ALL = [
   keycloakJs,
   betterAuth,
   authkitJs,
+  msalBrowser,
+  clerkJs,
 ];
 
 /**

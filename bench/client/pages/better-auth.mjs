@@ -12,7 +12,8 @@ function Page() {
   useEffect(() => {
     if (isPending || isRefetching) return;
     window.bench.tell({
-      signedIn: data !== null,
+      // No data beside an error doesn't say that nobody is signed in, but for 401.
+      signedIn: data !== null || (Boolean(error) && error.status !== 401),
       fresh: data !== null && !error,
       words: error ? `error ${error.status ?? error.message}` : data ? "a session" : "no session",
     });

@@ -189,7 +189,10 @@ refresh, signing in and out above all, and their bytes hold that. Their pages ar
 one's documentation does it; their servers in \`bench/client/peers\` answer as the real ones do: refresh tokens are good
 once where the real ones' are, with their own allowance for tabs that ask at the same time.`;
 
-const costsHow = (latency, rest) => `Chromium by the real clock, a new profile for each round, in turns; an HTTP/2 server on
+const costsHow = (
+  latency,
+  rest,
+) => `Chromium by the real clock, a new profile for each round, in turns; an HTTP/2 server on
 loopback takes ${latency} ms for each answer. "First status": from where the page imports its app (the app's bytes still to
 be loaded) until the app is first told of a good session. The first time the server has to be asked: what was stored has
 expired, or nothing is stored. After a reload nothing is due, and scripts are cached. "Main thread": processor time of all

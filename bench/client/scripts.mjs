@@ -103,23 +103,26 @@ async function eightTabs(stage) {
   const start = stage.now;
   await stage.advance(AWAY + 2 * MINUTE);
   const tabs = [...Array(stage.tabs).keys()];
-  const isOwn = (tab) => (view) => view.tab === tab && view.at >= start;
-  const due = () => stage.asked.find(({ at }) => at >= start)?.at ?? Number.POSITIVE_INFINITY;
-  const firstFresh = (tab) => stage.told.filter(isOwn(tab)).find(({ at, fresh }) => fresh && at >= due());
+  const due = () => stage.asked.find(({ at }) => at >= start)?.at ?? stage.now;
+  const isWell = () => tabs.every((tab) => stage.told.findLast((view) => view.tab === tab).fresh);
   const seen = stage.now;
   do {
     for (const tab of tabs) {
       await stage.turnTo(tab);
       await stage.advance(10 * SECOND);
     }
-  } while (!tabs.every(firstFresh) && stage.now < seen + PATIENCE);
-  const back = tabs.every(firstFresh) ? latest(tabs.map(firstFresh)) : undefined;
-  const recovery = back ? { back } : { reloaded: await reload(stage) };
+  } while (!isWell() && stage.now < seen + 3 * MINUTE);
+  const recovery = isWell() ? { back: lastFresh(stage, due()) } : { reloaded: await reload(stage) };
   const requests = count(stage, start, seen + stage.tabs * 10 * SECOND, recovery);
-  return { requests, ...judge(stage, { start, end: Math.min(due(), stage.now), ...recovery }) };
+  return { requests, ...judge(stage, { start, end: due(), ...recovery }) };
 }
 
-const latest = (views) => views.reduce((one, other) => (other.at > one.at ? other : one));
+/** When the last of the tabs was fresh again: one that told nothing since was so all the time. */
+function lastFresh({ told }, since) {
+  const firsts = new Map();
+  for (const { tab, at, fresh } of told) if (fresh && at >= since && !firsts.has(tab)) firsts.set(tab, at);
+  return { at: Math.max(since, ...firsts.values()) };
+}
 
 /** What was asked until all was well, and at least until `least`. */
 const count = ({ asked }, start, least, { back }) =>

@@ -1,11 +1,10 @@
 // @workos-inc/authkit-js, and WorkOS: the refresh token is a cookie that no script sees, and that its tabs share.
 
-import { AWAY, HOUR, LEFT } from "../times.mjs";
 import { versionOf } from "../version.mjs";
-import { jwt } from "./server.mjs";
+import { firstLife, jwt } from "./server.mjs";
 
 export function authkitJs() {
-  let isFirst = true;
+  const until = firstLife();
   return {
     name: versionOf("@workos-inc/authkit-js"),
     page: "authkit-js.mjs",
@@ -16,11 +15,7 @@ export function authkitJs() {
     endpoint: /^\/user_management\/authenticate$/,
     cookies: () => [{ name: "workos-has-session", value: "app" }],
     throttled: () => ({ error: "rate_limit_exceeded", error_description: "Rate limit exceeded" }),
-    well: (_request, now) => {
-      const until = isFirst ? now + AWAY + LEFT : now + HOUR;
-      isFirst = false;
-      return answer(now, until);
-    },
+    well: (_request, now) => answer(now, until(now)),
     remark: "asks once a second for as long as its token is due and its page is seen",
   };
 }

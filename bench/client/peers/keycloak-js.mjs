@@ -1,9 +1,9 @@
 // keycloak-js, and Keycloak as it is set up at first: a refresh token may be used again, the single sign-on's cookie lets
 // a page in without a question.
 
-import { AWAY, HOUR, LEFT } from "../times.mjs";
+import { HOUR } from "../times.mjs";
 import { versionOf } from "../version.mjs";
-import { form, html, jwt, refused } from "./server.mjs";
+import { firstLife, form, html, jwt, refused } from "./server.mjs";
 
 const PATHS = "/realms/app/protocol/openid-connect";
 /** As Keycloak's page of this name: whether the session that the app knows is the one of the cookie. */
@@ -13,7 +13,7 @@ const STATUS = `<script>
 const SILENT = "<script>parent.postMessage(location.href, location.origin)</script>";
 
 export function keycloakJs() {
-  const server = { codes: new Map(), isFirst: true };
+  const server = { codes: new Map(), until: firstLife() };
   return {
     name: versionOf("keycloak-js"),
     page: "keycloak-js.mjs",
@@ -45,9 +45,7 @@ function renew(server, { grant_type, code, refresh_token }, now) {
     return refresh_token ? answer(now, now + HOUR) : refused(400, { error: "invalid_grant" });
   }
   const nonce = server.codes.get(code);
-  const until = server.isFirst ? now + AWAY + LEFT : now + HOUR;
-  server.isFirst = false;
-  return nonce ? answer(now, until, nonce) : refused(400, { error: "invalid_grant" });
+  return nonce ? answer(now, server.until(now), nonce) : refused(400, { error: "invalid_grant" });
 }
 
 function answer(now, until, nonce) {

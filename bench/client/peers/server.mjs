@@ -1,6 +1,7 @@
 // What the peers' servers have in common.
 
 import { generateKeyPairSync, sign } from "node:crypto";
+import { AWAY, HOUR, LEFT, MINUTE } from "../times.mjs";
 
 /** An answer other than JSON with 200: the options of Playwright's `route.fulfill`. */
 export class Answer {
@@ -14,6 +15,18 @@ export const refused = (status, json) => new Answer({ status, json });
 
 /** A page. */
 export const html = (body) => new Answer({ contentType: "text/html", body: `<!doctype html>${body}` });
+
+/**
+ * Until when a token lasts, at `now`: those handed out within a minute of the first, to all tabs, until shortly after
+ * their user comes back, later ones for an hour.
+ */
+export function firstLife() {
+  let first;
+  return (now) => {
+    first ??= now;
+    return now < first + MINUTE ? first + AWAY + LEFT : now + HOUR;
+  };
+}
 
 /** What a request's body says, JSON or a form. */
 export function form(request) {

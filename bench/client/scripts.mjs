@@ -38,9 +38,9 @@ export const SCRIPTS = [
   },
 ];
 
-/** Plays a script to a client; see `judged` for what it answers. */
-export const play = (browser, { client, script, files }) =>
-  onStage(browser, { client, files, tabs: script.tabs }, script.play);
+/** Plays a script to a client; see `judge` for what it answers. `quiet`: for how long eight tabs are left alone. */
+export const play = (browser, { client, script, files, step, quiet }) =>
+  onStage(browser, { client, files, tabs: script.tabs, step }, (stage) => script.play(stage, { quiet }));
 
 const throttled = (client, now) => ({
   status: 429,
@@ -99,9 +99,9 @@ async function reload(stage) {
 }
 
 /** All tabs but the last are hidden. Their timers run on: a browser would let them run once a minute at least. */
-async function eightTabs(stage) {
+async function eightTabs(stage, { quiet = AWAY + 2 * MINUTE }) {
   const start = stage.now;
-  await stage.advance(AWAY + 2 * MINUTE);
+  await stage.advance(quiet);
   const tabs = [...Array(stage.tabs).keys()];
   const due = () => stage.asked.find(({ at }) => at >= start)?.at ?? stage.now;
   const isWell = () => tabs.every((tab) => stage.told.findLast((view) => view.tab === tab).fresh);

@@ -7,15 +7,15 @@ import { watch } from "./watch.mjs";
 const ORIGIN = "https://app.example";
 const START = Date.UTC(2026, 0, 15, 8);
 
-/** How far the clock goes at once: an answer takes up to this. */
-const STEP = SECOND;
-
 export const PAGE = `<!doctype html><html lang="en"><title>app</title>
 <div id="root"></div><script type="module" src="/app.js"></script>`;
 
-/** Opens a client's app, runs `play(stage)`, and answers what it answers. `files`: the app's bundle. */
-export async function onStage(browser, { client, files, tabs = 1 }, play) {
-  const stage = new Stage(client, files);
+/**
+ * Opens a client's app, runs `play(stage)`, and answers what it answers. `files`: the app's bundle. `step`: how far the
+ * clock goes at once; an answer takes up to this.
+ */
+export async function onStage(browser, { client, files, tabs = 1, step = SECOND }, play) {
+  const stage = new Stage(client, files, step);
   await stage.open(browser, tabs);
   try {
     const result = await play(stage);
@@ -41,8 +41,8 @@ class Stage {
   #context;
   #pages = [];
 
-  constructor(client, files) {
-    Object.assign(this, { client, files });
+  constructor(client, files, step) {
+    Object.assign(this, { client, files, step });
   }
 
   async open(browser, tabs) {
@@ -104,8 +104,8 @@ class Stage {
   async advance(time) {
     const until = this.now + time;
     while (this.now < until) {
-      this.now += STEP;
-      await this.#context.clock.runFor(STEP);
+      this.now += this.step;
+      await this.#context.clock.runFor(this.step);
       await this.#note();
     }
   }

@@ -18,6 +18,8 @@ const OPTIONS = {
   logLevel: "error",
   // As Next.js does it for the browser.
   define: { "process.env.NODE_ENV": '"production"', "process.env": "{}" },
+  // The package's React is the app's.
+  alias: { react: path.join(import.meta.dirname, "..", "node_modules", "react") },
 };
 
 /** What is imported on demand is a file of its own, as bundlers do it. */

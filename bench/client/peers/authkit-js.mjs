@@ -1,10 +1,10 @@
 // @workos-inc/authkit-js, and WorkOS: the refresh token is a cookie that no script sees, and that its tabs share.
 
 import { versionOf } from "../version.mjs";
-import { jwt, lives } from "./server.mjs";
+import { firstLife, jwt } from "./server.mjs";
 
 export function authkitJs() {
-  const until = lives();
+  const until = firstLife();
   return {
     name: versionOf("@workos-inc/authkit-js"),
     page: "authkit-js.mjs",

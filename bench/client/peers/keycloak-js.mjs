@@ -3,7 +3,7 @@
 
 import { HOUR } from "../times.mjs";
 import { versionOf } from "../version.mjs";
-import { form, html, jwt, lives, refused } from "./server.mjs";
+import { firstLife, form, html, jwt, refused } from "./server.mjs";
 
 const PATHS = "/realms/app/protocol/openid-connect";
 /** As Keycloak's page of this name: whether the session that the app knows is the one of the cookie. */
@@ -13,7 +13,7 @@ const STATUS = `<script>
 const SILENT = "<script>parent.postMessage(location.href, location.origin)</script>";
 
 export function keycloakJs() {
-  const server = { codes: new Map(), until: lives() };
+  const server = { codes: new Map(), until: firstLife() };
   return {
     name: versionOf("keycloak-js"),
     page: "keycloak-js.mjs",
@@ -41,10 +41,12 @@ function letIn({ codes }, query) {
   return html(`<script>location.replace(${JSON.stringify(target)})</script>`);
 }
 
-function renew({ codes, until }, { grant_type, code, refresh_token }, now) {
-  if (grant_type === "refresh_token" && refresh_token) return answer(now, until(now));
-  const nonce = codes.get(code);
-  return nonce ? answer(now, until(now), nonce) : refused(400, { error: "invalid_grant" });
+function renew(server, { grant_type, code, refresh_token }, now) {
+  if (grant_type === "refresh_token") {
+    return refresh_token ? answer(now, now + HOUR) : refused(400, { error: "invalid_grant" });
+  }
+  const nonce = server.codes.get(code);
+  return nonce ? answer(now, server.until(now), nonce) : refused(400, { error: "invalid_grant" });
 }
 
 function answer(now, until, nonce) {

@@ -16,22 +16,22 @@ export const refused = (status, json) => new Answer({ status, json });
 /** A page. */
 export const html = (body) => new Answer({ contentType: "text/html", body: `<!doctype html>${body}` });
 
+/**
+ * Until when a token lasts, at `now`: those handed out within a minute of the first, to all tabs, until shortly after
+ * their user comes back, later ones for an hour.
+ */
+export function firstLife() {
+  let first;
+  return (now) => {
+    first ??= now;
+    return now < first + MINUTE ? first + AWAY + LEFT : now + HOUR;
+  };
+}
+
 /** What a request's body says, JSON or a form. */
 export function form(request) {
   const body = request.postData() ?? "";
   return body.startsWith("{") ? JSON.parse(body) : Object.fromEntries(new URLSearchParams(body));
-}
-
-/**
- * Until when a token lives that is given at some time: those with which an app's tabs open fall due together, as the
- * trouble begins; later ones live for an hour.
- */
-export function lives() {
-  let opened;
-  return (now) => {
-    opened ??= now;
-    return now < opened + MINUTE ? opened + AWAY + LEFT : now + HOUR;
-  };
 }
 
 /**

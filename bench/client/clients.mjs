@@ -1,102 +1,46 @@
-// The clients that are compared, and the servers that they expect.
+// The clients that are compared. What each peer's server answers is in peers/, what its app does in pages/.
 
-import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import path from "node:path";
+import { authJsAboutToExpire, authJsExpired } from "./peers/auth-js.mjs";
+import { auth0SpaJs } from "./peers/auth0-spa-js.mjs";
+import { authkitJs } from "./peers/authkit-js.mjs";
+import { betterAuth } from "./peers/better-auth.mjs";
+import { clerkJs } from "./peers/clerk-js.mjs";
+import { handwritten } from "./peers/handwritten.mjs";
+import { keycloakJs } from "./peers/keycloak-js.mjs";
+import { msalBrowser } from "./peers/msal-browser.mjs";
+import { nextAuth } from "./peers/next-auth.mjs";
+import { oidcClientTs } from "./peers/oidc-client-ts.mjs";
+import { ours } from "./peers/ours.mjs";
 
-const HOUR = 60 * 60 * 1000;
-const SECOND = 1000;
+export { AWAY } from "./times.mjs";
+export { versionOf } from "./version.mjs";
 
-/** How long each page is left alone before the trouble: by its end every session is due. */
-export const AWAY = 10 * 60 * SECOND;
-
-/** The name of a package with its installed version. */
-export function versionOf(name, module = name) {
-  let folder = path.dirname(createRequire(import.meta.url).resolve(module));
-  while (!folder.endsWith(name) || !existsSync(path.join(folder, "package.json"))) folder = path.dirname(folder);
-  return `${name} ${JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8")).version}`;
-}
-
-const iso = (time) => new Date(time).toISOString();
+const ALL = [
+  ours,
+  handwritten,
+  authJsAboutToExpire,
+  authJsExpired,
+  nextAuth,
+  oidcClientTs,
+  auth0SpaJs,
+  keycloakJs,
+  betterAuth,
+  authkitJs,
+  msalBrowser,
+  clerkJs,
+];
 
 /**
- * `page`: the app. `endpoint`: what it asks. `log`: where it reports failures. `well(request, now)`: its server's good
- * answer; `throttled`: its 429. `seed(now)`: what an earlier sign-in left in the browser's storage.
+ * New clients, each with a server of its own that knows nothing yet: all, or those whose name has one of `words`.
+ *
+ * `page`: the app, in pages/. `loads`: what is weighed, `{ name, code, files, react }`, ours apart. `endpoint`: the requests
+ * that count, by which it renews or checks its session. `log`: where it reports failures. `serves`: what else its server
+ * has. `files`: what else the app has. `well(request, now)`: the server's good answer at `endpoint` and `serves`, JSON or
+ * an `Answer`; of a request it needs `method()`, `url()`, `headers()` and `postData()`. `throttled(now)`: its 429's JSON.
+ * `seed(now)`, `cookies(now)`: what an earlier sign-in left in localStorage and as cookies. `remark`: why it does what
+ * it does. A page tells `signedIn: false` only where the public API says that nobody is signed in, not beside an error.
  */
-export function clients() {
-  const auth = versionOf("@supabase/auth-js");
-  return [
-    ours(),
-    authJs(`${auth}, token about to expire`, AWAY + 105 * SECOND),
-    authJs(`${auth}, token expired`, AWAY - 5 * 60 * SECOND),
-    nextAuth(versionOf("next-auth", "next-auth/react")),
-  ];
-}
-
-function ours() {
-  const refreshed = { at: 0, count: 0 };
-  return {
-    name: "this project's client",
-    page: "ours.mjs",
-    endpoint: /^\/api\/auth\/refresh$/,
-    throttled: (now) => ({ success: false, code: "too_soon", error: "Please wait.", serverTime: iso(now) }),
-    well: (request, now) => {
-      if (!refreshed.at) refreshed.at = now - 19 * 60 * SECOND;
-      if (request.method() === "POST") Object.assign(refreshed, { at: now, count: refreshed.count + 1 });
-      return { ...oursAnswer(request, refreshed, now), serverTime: iso(now) };
-    },
-  };
-}
-
-function oursAnswer(request, { at, count }, now) {
-  const due = at + 20 * 60 * SECOND;
-  const common = {
-    lastRefreshDate: iso(at),
-    nextRefreshDue: iso(due),
-    refreshCount: count,
-    state: "active",
-    canRefreshAt: iso(at + 30 * SECOND),
-  };
-  if (request.method() === "POST") return { ...common, refreshed: true, reused: false };
-  return {
-    ...common,
-    sessionId: "1",
-    needsRefresh: due <= now,
-    canRefresh: true,
-    isRefreshing: false,
-    lastError: null,
-  };
-}
-
-function authJs(name, life) {
-  return {
-    name,
-    page: "auth-js.mjs",
-    endpoint: /^\/auth\/v1\/token$/,
-    seed: (now) => ({ "sb-app-auth-token": JSON.stringify(supabaseSession(now + life, 1)) }),
-    throttled: () => ({ code: "over_request_rate_limit", message: "Request rate limit reached" }),
-    well: (_request, now) => supabaseSession(now + HOUR, 2),
-  };
-}
-
-function supabaseSession(until, serial) {
-  return {
-    access_token: `header.payload.signature${serial}`,
-    refresh_token: `refresh${serial}`,
-    token_type: "bearer",
-    expires_in: 3600,
-    expires_at: Math.floor(until / 1000),
-    user: { id: "1", aud: "authenticated", role: "authenticated", email: "somebody@example.com" },
-  };
-}
-
-function nextAuth(name) {
-  return {
-    name,
-    page: "next-auth.mjs",
-    endpoint: /^\/api\/auth\/session$/,
-    log: /^\/api\/auth\/_log$/,
-    throttled: () => ({ message: "Too many requests" }),
-    well: (_request, now) => ({ user: { email: "somebody@example.com" }, expires: iso(now + 30 * 24 * HOUR) }),
-  };
+export function clients(words = []) {
+  const named = ALL.map((make) => make());
+  return words.length > 0 ? named.filter(({ name }) => words.some((word) => name.includes(word))) : named;
 }

@@ -1,4 +1,4 @@
-// Runs in the page before its app: notes what is asked and what the app is told, with the page's own time.
+// Runs in each page before its app: notes what is asked and what the app is told, with the page's own time.
 
 /** Random numbers are the same in each run. */
 export function watch() {
@@ -6,6 +6,7 @@ export function watch() {
   const asked = [];
   const told = [];
   const send = window.fetch;
+  let state = "visible";
   let seed = 1;
 
   Math.random = () => {
@@ -41,15 +42,16 @@ export function watch() {
     return { asked: asked.splice(0), told: told.splice(0) };
   }
 
-  window.bench = { settle, tell: (view) => told.push({ at: Date.now(), ...view }) };
-}
+  Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => state === "hidden" });
+  document.hasFocus = () => state === "visible";
 
-/** What a browser tells a page whose user goes to another window and comes back. */
-export function switchWindows() {
-  for (const state of ["hidden", "visible"]) {
-    Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
-    Object.defineProperty(document, "hidden", { configurable: true, get: () => state === "hidden" });
+  /** What a browser tells a page that its user leaves (`hidden`) or comes back to (`visible`). */
+  function become(next) {
+    state = next;
     document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
     window.dispatchEvent(new Event(state === "hidden" ? "blur" : "focus"));
   }
+
+  window.bench = { settle, become, tell: (view) => told.push({ at: Date.now(), ...view }) };
 }

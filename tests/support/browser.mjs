@@ -23,10 +23,14 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export async function startBrowser() {
+export async function startBrowser({ flags = [] } = {}) {
   const executablePath = await chromium(console.log);
   // With the back-forward cache, as users have it.
-  return engine.launch({ executablePath, args: FLAGS, ignoreDefaultArgs: ["--disable-back-forward-cache"] });
+  return engine.launch({
+    executablePath,
+    args: [...FLAGS, ...flags],
+    ignoreDefaultArgs: ["--disable-back-forward-cache"],
+  });
 }
 
 const PAGE = `<!doctype html><html lang="en"><title>client</title><script type="module">

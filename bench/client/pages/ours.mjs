@@ -1,6 +1,6 @@
 // The page of an app that uses this project's client.
 
-import { createRefreshClient } from "../../client-wasm/dist/index.js";
+import { createRefreshClient } from "../../../client-wasm/dist/index.js";
 
 const client = createRefreshClient({ user: "1", getToken: () => "the app's token" });
 

@@ -18,9 +18,10 @@ const OPTIONS = {
   logLevel: "error",
   // As Next.js does it for the browser.
   define: { "process.env.NODE_ENV": '"production"', "process.env": "{}" },
-  // The package's React is the app's.
-  alias: { react: path.join(import.meta.dirname, "..", "node_modules", "react") },
 };
+
+/** The package's React is the app's. Not for weighing: what has an alias is bundled, though it be external. */
+const ALIAS = { react: path.join(import.meta.dirname, "..", "node_modules", "react") };
 
 /** What is imported on demand is a file of its own, as bundlers do it. */
 const CHUNKS = { splitting: true, outdir: path.resolve("/app"), chunkNames: "[name]-[hash]" };
@@ -28,7 +29,7 @@ const CHUNKS = { splitting: true, outdir: path.resolve("/app"), chunkNames: "[na
 /** The files of a client's app, as answers by path. */
 export async function bundleApp(page) {
   const entry = path.join(import.meta.dirname, "pages", page);
-  const { outputFiles } = await build({ ...OPTIONS, ...CHUNKS, entryPoints: { app: entry } });
+  const { outputFiles } = await build({ ...OPTIONS, ...CHUNKS, alias: ALIAS, entryPoints: { app: entry } });
   const scripts = outputFiles.map(({ path: file, contents }) => [
     `/${path.relative(CHUNKS.outdir, file)}`,
     { contentType: "text/javascript", body: Buffer.from(contents) },

@@ -33,12 +33,12 @@ const ALL = [
 /**
  * New clients, each with a server of its own that knows nothing yet: all, or those whose name has one of `words`.
  *
- * `page`: the app, in pages/. `loads`: what is weighed, `{ name, code, react }`, ours apart. `endpoint`: the requests
+ * `page`: the app, in pages/. `loads`: what is weighed, `{ name, code, files, react }`, ours apart. `endpoint`: the requests
  * that count, by which it renews or checks its session. `log`: where it reports failures. `serves`: what else its server
  * has. `files`: what else the app has. `well(request, now)`: the server's good answer at `endpoint` and `serves`, JSON or
  * an `Answer`; of a request it needs `method()`, `url()`, `headers()` and `postData()`. `throttled(now)`: its 429's JSON.
  * `seed(now)`, `cookies(now)`: what an earlier sign-in left in localStorage and as cookies. `remark`: why it does what
- * it does.
+ * it does. A page tells `signedIn: false` only where the public API says that nobody is signed in, not beside an error.
  */
 export function clients(words = []) {
   const named = ALL.map((make) => make());

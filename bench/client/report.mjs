@@ -62,7 +62,7 @@ const costCells = ({ first, again, task, script, heap, wasm }) => [
   spread(task),
   spread(script),
   digits(heap.median / 1000),
-  wasm.median / 1000 || "",
+  wasm.median ? digits(wasm.median / 1000) : "",
 ];
 
 function scriptTable(results) {
@@ -82,20 +82,23 @@ function scriptTable(results) {
 }
 
 function plots({ weights, scripts }) {
-  const bytes = weights.clients.map(({ name, bytes: value }) => ({ name, value }));
+  const bytes = weights.clients.map(({ name, bytes: value }) => ({ name: short(name), value }));
   const requests = scripts.flatMap(({ name: group, results }) =>
-    results.map(({ name, requests: count }) => ({ name, group, value: Math.max(count, 0.5) })),
+    results.map(({ name, requests: count }) => ({ name: short(name), group, value: Math.max(count, 0.5) })),
   );
   return {
     "client-bytes.svg": bars({ title: "What a page loads", unit: "bytes with brotli", values: bytes, log: true }),
     "client-requests.svg": bars({
-      title: "Requests (none: shown as a half)",
+      title: "Requests, also of those that lose the session (none: shown as a half)",
       unit: "requests",
       values: requests,
       log: true,
     }),
   };
 }
+
+/** Without a package's scope and version. */
+const short = (name) => name.replace(/^@[^/]+\//, "").replace(/ \d[\w.]*/, "");
 
 function goals({ weights, costs, scripts }) {
   return [...weightGoals(weights.clients), ...costGoals(costs), ...scripts.map(requestsGoal), sessionGoal(scripts)];

@@ -143,7 +143,7 @@ function judge({ told, refusals }, { start, end, back, reloaded }) {
   return {
     session: isLost ? "lost" : kept,
     worst: worst.words,
-    worstAfter: Math.max(0, Math.round((worst.at - start) / SECOND)),
-    back: back ? Math.round((back.at - end) / SECOND) : null,
+    worstAfter: worst.fresh ? 0 : Math.max(0, Math.round((worst.at - start) / SECOND)),
+    back: back && !isLost ? Math.round((back.at - end) / SECOND) : null,
   };
 }

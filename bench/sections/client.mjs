@@ -17,11 +17,11 @@ export const section = { name: "client", title: "In the browser", measure, repor
 
 async function measure({ say, rounds = ROUNDS, words = [] }) {
   await buildClient();
+  const [heads, rows] = await weighBorder();
   const weights = { clients: await weighClients(), react: await weighReact() };
   const remarks = clients(words).map(({ name, remark }) => ({ name, remark }));
   const scripts = await playAll({ say, words });
   const costs = await measureCosts({ rounds, say });
-  const [heads, rows] = await weighBorder();
   return { latency: LATENCY, rest: REST, weights, remarks, scripts, costs, border: { heads, rows } };
 }
 

@@ -1,5 +1,5 @@
 // The page of an app that uses Clerk: its script, which its SDK for React loads too, load() once, then what the listener
-// is told.
+// is told. Once a minute the app needs a token: only by that a tab learns what another tab's renewal has sent it.
 
 // Clerk's timers run in a worker, which a clock set by a test doesn't reach: there it falls back to the page's own.
 if (!String(setTimeout).includes("[native code]")) window.Worker = undefined;
@@ -17,7 +17,17 @@ const clerk = window.Clerk;
 
 function show() {
   const { session, status } = clerk;
-  const until = session?.lastActiveToken?.jwt?.claims.exp ?? 0;
+  tell(session, session?.lastActiveToken?.getRawString(), status);
+}
+
+async function takeToken() {
+  const { session } = clerk;
+  const token = await session?.getToken().catch(() => null);
+  tell(session, token, clerk.status);
+}
+
+function tell(session, token, status) {
+  const until = token ? JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).exp : 0;
   window.bench.tell({
     signedIn: Boolean(session),
     fresh: Boolean(session) && until * 1000 > Date.now(),
@@ -29,6 +39,7 @@ try {
   await clerk.load();
   clerk.addListener(show);
   clerk.on("status", show);
+  setInterval(takeToken, 60_000);
   show();
 } catch (error) {
   // Doesn't say that nobody is signed in.

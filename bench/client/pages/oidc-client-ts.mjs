@@ -1,5 +1,5 @@
 // The page of an app that uses oidc-client-ts: automaticSilentRenew with a refresh token, kept where other tabs find it.
-// What has expired already the library leaves to apps to renew.
+// What has expired before it opens the library leaves to the app to renew.
 
 import { UserManager, WebStorageStateStore } from "oidc-client-ts";
 
@@ -28,12 +28,9 @@ function use(next) {
   show();
 }
 
-const renew = () => manager.signinSilent().catch(show);
-
 manager.events.addUserLoaded(use);
 manager.events.addUserUnloaded(() => use(null));
 manager.events.addUserSignedOut(() => use(null));
 manager.events.addSilentRenewError(show);
-manager.events.addAccessTokenExpired(renew);
-if (user?.expired) renew();
+if (user?.expired) manager.signinSilent().catch(show);
 else show();

@@ -26,7 +26,8 @@ function authJs(which, life) {
         return refused(400, { code: "refresh_token_already_used", message: "Invalid Refresh Token: Already Used" });
       return session(now + HOUR, now, next);
     },
-    remark: "",
+    remark:
+      "a 429 ends the session where its access token has expired already, else it is kept; a 5xx it retries for half a minute with growing pauses, then rests for a minute",
   };
 }
 

@@ -24,7 +24,8 @@ export function auth0SpaJs() {
       if (next) return answer(now, now + HOUR, next);
       return refused(403, { error: "invalid_grant", error_description: "Unknown or invalid refresh token." });
     },
-    remark: "renews when its app asks for a token; an answer that isn't JSON it asks for three times at once",
+    remark:
+      "renews when its app asks for a token, here once a minute and as its user comes back, and has no backoff; an answer that isn't JSON it takes for a network failure and asks three times at once; tabs share a lock and localStorage",
   };
 }
 

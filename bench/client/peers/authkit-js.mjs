@@ -16,7 +16,8 @@ export function authkitJs() {
     cookies: () => [{ name: "workos-has-session", value: "app" }],
     throttled: () => ({ error: "rate_limit_exceeded", error_description: "Rate limit exceeded" }),
     well: (_request, now) => answer(now, until(now)),
-    remark: "asks once a second for as long as its token is due and its page is seen",
+    remark:
+      "asks once a second for as long as its token is due and its page is seen, and tells its app nothing of it; after a reload without an answer it has no user",
   };
 }
 

@@ -15,7 +15,8 @@ export function betterAuth() {
     endpoint: /^\/api\/auth\/get-session$/,
     throttled: () => ({ message: "Too many requests. Please try again later." }),
     well: (_request, now) => ({ session: session(now), user: USER }),
-    remark: "",
+    remark:
+      "asks when its user comes back (at most every 5 s) and every five minutes, keeps what it knows beside the error; the session is a cookie that the server renews",
   };
 }
 

@@ -39,7 +39,8 @@ export function clerkJs() {
       if (pathname.endsWith("/touch")) return { response: session(now), client: client(now) };
       return pathname === "/v1/client" ? { response: client(now), client: null } : refused(404, { errors: [] });
     },
-    remark: "",
+    remark:
+      "a token lives for a minute, so a poll every 5 s renews it; a failed one is tried three times more, 429 too, whatever Retry-After says, and each return of its user is a touch of the session; tabs share tokens by a BroadcastChannel",
   };
 }
 

@@ -12,6 +12,7 @@ export function handwritten() {
       react: true,
     },
     ...refreshService(),
-    remark: "asks once a minute and whenever its user comes back, whatever the last answer said",
+    remark:
+      "asks once a minute and whenever its user comes back, whatever the last answer said; its tabs know nothing of each other",
   };
 }

@@ -29,7 +29,8 @@ export function keycloakJs() {
       if (url.pathname.endsWith("/step1.html")) return html('<script>parent.postMessage("supported", "*")</script>');
       return html(STATUS);
     },
-    remark: "",
+    remark:
+      "calls onTokenExpired once: where updateToken fails nothing tries again; tokens are in memory alone, so each tab renews its own, and a page that is reloaded while Keycloak is down has none (init waits ten seconds for its iframe, then fails)",
   };
 }
 

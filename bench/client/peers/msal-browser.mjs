@@ -17,7 +17,8 @@ export function msalBrowser() {
     seed: (now) => stored(answer(now, now + AWAY + LEFT), now),
     throttled: () => ({ error: "temporarily_unavailable", error_description: "AADSTS90055: too many requests" }),
     well: (_request, now) => answer(now, now + HOUR),
-    remark: "",
+    remark:
+      "keeps to Retry-After, or for a minute to a 429 or 5xx without one, if the body is JSON: an HTML page it can't parse, and it asks each time that its app needs a token, here once a minute and as its user comes back",
   };
 }
 

@@ -19,6 +19,6 @@ export function nextAuth() {
       user: { email: "somebody@example.com" },
       expires: new Date(now + 30 * 24 * HOUR).toISOString(),
     }),
-    remark: "",
+    remark: "takes any failed answer for the end of the session, and asks nothing more until a reload",
   };
 }

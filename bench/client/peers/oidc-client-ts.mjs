@@ -25,7 +25,7 @@ export function oidcClientTs() {
       return next ? answer(now, now + HOUR, next) : refused(400, { error: "invalid_grant" });
     },
     remark:
-      "tries as the token is about to expire and once more as it has, not again until a reload; each page asks for metadata first",
+      "tries once as the token is about to expire and, where that fails, not again until a reload: the app gets silentRenewError and has to see to it itself; each page first asks for the provider's metadata, which is counted; its tabs have no lock, so where two renew at once a strict provider ends the session",
   };
 }
 

@@ -3,6 +3,7 @@
 import type { Core, View } from "./core.js";
 import {
   codeOf,
+  isAllowed,
   isBlocked,
   KEPT,
   loadCore,
@@ -68,6 +69,9 @@ export interface RefreshClient {
 /** The bound on one call, the token's callback included, in milliseconds. */
 const TIMEOUT = 10_000;
 
+/** How long a turn is kept after something was learnt: until storage has told the other tabs, in milliseconds. */
+const HANDOVER = 100;
+
 /** What is known before anything is: also what a server renders. */
 export const INITIAL: RefreshSnapshot = Object.freeze({
   ...UNKNOWN,
@@ -110,6 +114,8 @@ class Client {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #problem: Told | null = null;
   #seen: number[] = [];
+  /** How often something was told to the other tabs. */
+  #written = 0;
 
   constructor({ url = "", getToken, user = "", sessionId }: RefreshClientOptions) {
     this.getToken = getToken;
@@ -171,6 +177,8 @@ class Client {
     on(document, ["visibilitychange", "resume"], () => document.visibilityState === "visible" && this.#look());
     on(window, ["online", "offline"], this.#look);
     on(window, ["storage"], (event) => (event as StorageEvent).key === this.#key && this.#look());
+    // Where nothing is known, a check is what the core will want: it is asked while the core loads.
+    if (!read(this.#key) && navigator.onLine !== false && isAllowed()) void this.#work();
     void this.#load().then(() => {
       this.#adopt();
       this.#core?.opened();
@@ -227,9 +235,13 @@ class Client {
   /** Makes the calls that the core wants, in turn with the other tabs. */
   #work(): Promise<void> {
     this.#running ??= this.#turn(async () => {
+      let early = this.#core || read(this.#key) ? undefined : this.#fetch(false, this.#life.signal);
+      await this.#load();
+      this.#adopt();
       const core = this.#core;
       for (let want = core?.want(Date.now()); core && want; want = core.want(Date.now())) {
-        if (!(await this.#call(core, want === 2))) break;
+        if (!(await this.#call(core, want === 2, early))) break;
+        early = undefined;
       }
     }).finally(() => {
       this.#running = undefined;
@@ -244,7 +256,10 @@ class Client {
       const hadTurn = await inTurn(this.#key, signal, async () => {
         this.#adopt();
         this.#publish();
+        const before = this.#written;
         await work();
+        // Else the next tab could have its turn before it is told.
+        if (this.#written !== before) await handover(signal);
       });
       if (!hadTurn && !signal.aborted) this.#core?.crowded(Date.now(), Math.random());
     } finally {
@@ -254,17 +269,18 @@ class Client {
   }
 
   /** One call. Answers whether its answer counted. */
-  async #call(core: Core, refresh: boolean): Promise<boolean> {
+  async #call(core: Core, refresh: boolean, early?: Promise<Answer>): Promise<boolean> {
     const ticket = core.begin(refresh);
     if (ticket === 0) return false;
     try {
       this.#publish();
       const { signal } = this.#life;
-      const answer = await this.#fetch(refresh, signal);
+      const answer = await (early ?? this.#fetch(refresh, signal));
       const counted = !signal.aborted && this.#tell(core, ticket, answer);
       if (counted) {
         core.keep();
         write(this.#key, { core: take(core, KEPT), problem: this.#problem });
+        this.#written += 1;
       }
       return counted;
     } finally {
@@ -410,6 +426,15 @@ const EXPIRED = {
 const fault = (status: number, problem: Partial<Problem>, retryAfter = Number.NaN): Answer => ({
   fault: { status, problem, retryAfter },
 });
+
+/** Until storage has told the other tabs, or the page is left: one that holds a turn isn't kept for the way back. */
+const handover = (life: AbortSignal) =>
+  new Promise<unknown>((resolve) => {
+    const signal = within(life, HANDOVER);
+    if (signal.aborted) resolve(undefined);
+    signal.addEventListener("abort", resolve);
+    window.addEventListener("pagehide", resolve, { once: true, signal });
+  });
 
 /** A promise that doesn't outlast the signal. */
 function before<T>(signal: AbortSignal, value: T | Promise<T>): Promise<T> {

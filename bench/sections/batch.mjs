@@ -12,9 +12,9 @@ const LATENCIES = [50, 200, 500];
 const CASES = [
   { count: 120, latencyMs: 50, warmUps: 1, rounds: 5 },
   { count: 120, latencyMs: 200, warmUps: 0, rounds: 5 },
-  { count: 120, latencyMs: 500, warmUps: 0, rounds: 5 },
+  { count: 120, latencyMs: 500, warmUps: 0, rounds: 3 },
   { count: 1200, latencyMs: 50, warmUps: 1, rounds: 3 },
-  { count: 1200, latencyMs: 200, warmUps: 0, rounds: 3 },
+  { count: 1200, latencyMs: 200, warmUps: 0, rounds: 1 },
   { count: 1200, latencyMs: 500, warmUps: 0, rounds: 1 },
 ];
 

@@ -26,7 +26,7 @@ const STEPS = {
 
 export const section = { name: "worker", title: "The Worker's size and start", measure, report };
 
-async function measure({ say, rounds = 31, warmUps = 3 }) {
+async function measure({ say, rounds = 21, warmUps = 2 }) {
   const workers = await codes();
   const sizes = Object.fromEntries(Object.keys(WORKERS).map((name) => [name, weigh(workers[name])]));
   const compatibility = settingsOfToml();

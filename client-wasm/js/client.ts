@@ -240,7 +240,8 @@ class Client {
       this.#adopt();
       const core = this.#core;
       for (let want = core?.want(Date.now()); core && want; want = core.want(Date.now())) {
-        if (!(await this.#call(core, want === 2, early))) break;
+        // What was asked early was how it stands, not a refresh.
+        if (!(await this.#call(core, want === 2, want === 2 ? undefined : early))) break;
         early = undefined;
       }
     }).finally(() => {

@@ -2,10 +2,10 @@
 //! describes it, bodies without a stream's adapter, whose lock costs an error with its trace where it is given back.
 //! `docs/benchmarks/TRIES.md` has the figures.
 
-use web_sys::{ReadableStreamDefaultReader, ReadableStreamReadResult, Response, WorkerGlobalScope};
+use web_sys::{ReadableStreamDefaultReader, ReadableStreamReadResult, Response};
 use worker::{
     AbortSignal, RequestInit,
-    js_sys::{self, Uint8Array, futures::JsFuture},
+    js_sys::{self, Function, Promise, Reflect, Uint8Array, futures::JsFuture},
     wasm_bindgen::{JsCast, JsValue},
 };
 
@@ -29,9 +29,18 @@ pub(crate) async fn fetch(
     if let Some(signal) = signal {
         init.set_signal(Some(signal));
     }
-    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let response = JsFuture::from(global.fetch_with_str_and_init(url, &init)).await?;
-    Ok(response.dyn_into()?)
+    let fetch = FETCH.with(Clone::clone).ok_or(Broken)?;
+    // Called as a value: an init that the runtime doesn't understand throws at once, which `web-sys` doesn't catch.
+    let promise: Promise = fetch
+        .call2(&JsValue::UNDEFINED, &JsValue::from_str(url), &init)?
+        .dyn_into()?;
+    Ok(JsFuture::from(promise).await?.dyn_into()?)
+}
+
+thread_local! {
+    static FETCH: Option<Function> = Reflect::get(&js_sys::global(), &JsValue::from_str("fetch"))
+        .ok()
+        .and_then(|fetch| fetch.dyn_into().ok());
 }
 
 /// The whole body, of an answer whose size is trusted.

@@ -174,9 +174,9 @@ globalThis.Headers = class extends RunningHeaders {
     super(...given);
   }
 };
-globalThis.fetch = async (request, ...rest) => {
-  const response = await runningFetch(request, ...rest);
-  faulty ||= request.url.endsWith("/session_status");
+globalThis.fetch = async (address, ...rest) => {
+  const response = await runningFetch(address, ...rest);
+  faulty ||= String(address).endsWith("/session_status");
   return response;
 };`;
 

@@ -11,7 +11,7 @@ import { report } from "../client/report.mjs";
 import { play, SCRIPTS } from "../client/scripts.mjs";
 import { LATENCY } from "../client/serve.mjs";
 
-const ROUNDS = 9;
+const ROUNDS = 5;
 
 export const section = { name: "client", title: "In the browser", measure, report };
 

@@ -5,7 +5,7 @@ import { buildContestants, buildOrigin } from "../extraction/build.mjs";
 import { measureAnswers, measureMemory, measureTimes } from "../extraction/measure.mjs";
 import { report } from "../extraction/report.mjs";
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 const MEMORY_ROUNDS = 3;
 const GENERATED = 400;
 

@@ -28,7 +28,7 @@ const SETTINGS = {
 
 export const section = { name: "latency", title: "A user's refresh", measure, report };
 
-async function measure({ say, loads = LOADS, rounds = 7, warmUps = 1 }) {
+async function measure({ say, loads = LOADS, rounds = 5, warmUps = 1 }) {
   const world = await startWorld({ site: { latencyMs: UPSTREAM_MS } });
   const load = startLoad();
   try {

@@ -90,6 +90,8 @@ export async function fillWithLife(world) {
     last_refresh_error: "timed_out",
   });
   await trouble(world.sql, sessions);
+  // The tick counts while its run goes on: before it, or behind.
+  await world.sql.query("update refresh_stock set counted_at = null; select count_sessions()");
   return sessions;
 }
 

@@ -182,7 +182,7 @@ expression over each script's text, plain \`fetch\`, \`jose\`, and the same data
 six calls at once, claims of up to ${batch}, results written a second after they came at the latest. So the difference is
 language and runtime. It leaves out what ours has besides: \`tokenUpdate\`, a page's scripts read as JavaScript, a tick's watch and
 alerts, operators' routes, \`Idempotency-Key\`, and a bound on a page's size: what the rewriter puts out is collected and dropped
-as a whole (\`arrayBuffer()\`), which takes less time than reading it in pieces, and more memory. What it gets for free:
+as a whole (\`arrayBuffer()\`), as is usual, so that it is in memory at once. What it gets for free:
 \`HTMLRewriter\`, JSON, \`URL\` and cryptography are the runtime's own, in C++ and Rust.
 
 ${sessions.toLocaleString("en")} sessions a round, ${rounds} rounds in turns, upstream at 2 ms, pages of 2 kB. Each Worker has a workerd of its

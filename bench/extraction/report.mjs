@@ -29,7 +29,7 @@ const OWN_GROUND = `These pages are this project's own adversarial set, and its 
 pages of the same generator, in every \`npm test\`: that it has no wrong answer here is so by construction, and no discovery of
 this benchmark. The counts say what the other ways miss of what this project set out to read. Where its reader is known to read
 otherwise than Chromium ([disagreements.mjs](../tests/support/disagreements.mjs): code that is never run, computed names and
-values, scripts without \`setItem\`, and more) the generator makes no page.`;
+values, assignments in place of \`setItem\`, and more) the generator makes no page.`;
 
 const KINDS = { other: "another value", invented: "one where none is set", missed: "none where one is set" };
 

@@ -2,6 +2,7 @@
 
 import { cpuTimes } from "../../local/processes.mjs";
 import { startWorld } from "../../tests/support/world.mjs";
+import { WIDTH } from "../batch/names.mjs";
 import { startContestant, WORKERS } from "../contestants/workers.mjs";
 import { digits, spread, table } from "../report/page.mjs";
 import { bars } from "../report/plot.mjs";
@@ -109,6 +110,9 @@ async function callsOf(world, worker, count, latencyMs) {
   return { runs, claims, finishes, all, seconds };
 }
 
+const ABOVE =
+  "the TypeScript Worker reads a page's rewritten body with one `arrayBuffer()`, outside of JavaScript; ours takes each piece over the border between JavaScript and wasm, so that memory stays constant and a token counts though the page breaks off behind it; two thirds of either are workerd's own; see [TRIES.md](benchmarks/TRIES.md)";
+
 function report({ sessions, batch, idle, databaseCalls, cpu }) {
   const of = (name, part) => cpu[name].map(part);
   const whole = ({ user, system }) => user + system;
@@ -129,7 +133,7 @@ function report({ sessions, batch, idle, databaseCalls, cpu }) {
         goal: "≤ 1.0",
         measured: spread(against),
         met: against.median <= 1,
-        reason: "",
+        reason: against.median <= 1 ? "" : ABOVE,
       },
       callsGoal(databaseCalls),
     ],
@@ -144,12 +148,17 @@ const perClaim = ({ claims, finishes }) => (claims + finishes) / claims;
 function callsGoal(rows) {
   const ours = rows.filter(({ name }) => name === "ours");
   const measured = ours.map(perClaim);
+  const met = Math.max(...measured) <= 2;
+  const slowest = Math.max(...ours.map(({ latencyMs }) => latencyMs));
+  const lasts = digits((BATCH / WIDTH) * (slowest / 1000), 2);
   return {
     measure: `database calls per claim of up to ${BATCH}, claim and finish`,
     goal: "≤ 2, whatever n",
     measured: `${digits(Math.min(...measured), 2)} to ${digits(Math.max(...measured), 2)}`,
-    met: Math.max(...measured) <= 2,
-    reason: "",
+    met,
+    reason: met
+      ? ""
+      : `results are written once a second while a run lasts, so that a Worker that dies loses at most what came within a second: renewed tokens; at ${slowest} ms a claim of ${BATCH} lasts ${lasts} s`,
   };
 }
 

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { asProgram } from "../local/setup.mjs";
+import { output } from "../local/toolchain.mjs";
 import { installBenchPackages } from "./packages.mjs";
 
 const ROOT = path.join(import.meta.dirname, "..");
@@ -44,7 +45,8 @@ async function measure(section) {
   const say = (text) => console.log(`[bench] ${section.name}: ${text}`);
   const started = Date.now();
   const figures = await section.measure({ say });
-  const kept = { measuredOn: new Date().toISOString().slice(0, 10), machine: machine(), ...figures };
+  const commit = output("git", ["-C", ROOT, "rev-parse", "--short", "HEAD"]);
+  const kept = { measuredOn: new Date().toISOString().slice(0, 10), commit, machine: machine(), ...figures };
   mkdirSync(KEPT, { recursive: true });
   writeFileSync(path.join(KEPT, `${section.name}.json`), `${JSON.stringify(kept, null, 2)}\n`);
   say(`measured in ${Math.round((Date.now() - started) / 1000)} s`);

@@ -50,7 +50,6 @@ class Stage {
     await this.#context.route("**/*", (route) => this.#serve(route));
     await this.#context.clock.install({ time: START - SECOND });
     await this.#context.clock.pauseAt(START);
-    await this.#context.addInitScript(watch);
     for (let tab = 0; tab < tabs; tab += 1) await this.#openTab(tab);
     await this.advance(5 * SECOND);
     for (const tab of this.#pages.keys()) {
@@ -61,6 +60,7 @@ class Stage {
 
   async #openTab(tab) {
     const page = await this.#context.newPage();
+    await page.addInitScript(watch, tab + 1);
     page.on("pageerror", (error) => this.#faults.push(error.message));
     if (tab === 0) {
       await page.goto(`${ORIGIN}/seed`);

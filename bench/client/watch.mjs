@@ -1,17 +1,17 @@
 // Runs in each page before its app: notes what is asked and what the app is told, with the page's own time.
 
-/** Random numbers are the same in each run. */
-export function watch() {
+/** Random numbers are the same in each run, and others in each tab. */
+export function watch(seed) {
   const open = new Set();
   const asked = [];
   const told = [];
   const send = window.fetch;
   let state = "visible";
-  let seed = 1;
+  let dice = seed;
 
   Math.random = () => {
-    seed = (seed * 48_271) % 2_147_483_647;
-    return seed / 2_147_483_647;
+    dice = (dice * 48_271) % 2_147_483_647;
+    return dice / 2_147_483_647;
   };
 
   window.fetch = (input, options) => {

@@ -3,7 +3,6 @@
 import type { Core, View } from "./core.js";
 import {
   codeOf,
-  isAllowed,
   isBlocked,
   KEPT,
   loadCore,
@@ -177,8 +176,6 @@ class Client {
     on(document, ["visibilitychange", "resume"], () => document.visibilityState === "visible" && this.#look());
     on(window, ["online", "offline"], this.#look);
     on(window, ["storage"], (event) => (event as StorageEvent).key === this.#key && this.#look());
-    // Where nothing is known, a check is what the core will want: it is asked while the core loads.
-    if (!read(this.#key) && navigator.onLine !== false && isAllowed()) void this.#work();
     void this.#load().then(() => {
       this.#adopt();
       this.#core?.opened();
@@ -235,14 +232,9 @@ class Client {
   /** Makes the calls that the core wants, in turn with the other tabs. */
   #work(): Promise<void> {
     this.#running ??= this.#turn(async () => {
-      let early = this.#core || read(this.#key) ? undefined : this.#fetch(false, this.#life.signal);
-      await this.#load();
-      this.#adopt();
       const core = this.#core;
       for (let want = core?.want(Date.now()); core && want; want = core.want(Date.now())) {
-        // What was asked early was how it stands, not a refresh.
-        if (!(await this.#call(core, want === 2, want === 2 ? undefined : early))) break;
-        early = undefined;
+        if (!(await this.#call(core, want === 2))) break;
       }
     }).finally(() => {
       this.#running = undefined;
@@ -270,13 +262,13 @@ class Client {
   }
 
   /** One call. Answers whether its answer counted. */
-  async #call(core: Core, refresh: boolean, early?: Promise<Answer>): Promise<boolean> {
+  async #call(core: Core, refresh: boolean): Promise<boolean> {
     const ticket = core.begin(refresh);
     if (ticket === 0) return false;
     try {
       this.#publish();
       const { signal } = this.#life;
-      const answer = await (early ?? this.#fetch(refresh, signal));
+      const answer = await this.#fetch(refresh, signal);
       const counted = !signal.aborted && this.#tell(core, ticket, answer);
       if (counted) {
         core.keep();

@@ -53,15 +53,6 @@ const tooLate = () => new Promise<never>((_, reject) => setTimeout(() => reject(
 export const isBlocked = (error: unknown): boolean =>
   typeof WebAssembly === "undefined" || error instanceof WebAssembly.CompileError;
 
-/** Whether the page's policy lets a core be compiled: an empty module tells at once. */
-export function isAllowed(): boolean {
-  try {
-    return Boolean(new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0)));
-  } catch {
-    return false;
-  }
-}
-
 export type { Core };
 
 const time = (text: string | null | undefined): number => (text ? Date.parse(text) : Number.NaN);

@@ -149,7 +149,7 @@ async fn read(
     let outcome = if head.wants_body() {
         let mut reader = BodyReader::new(method, header("Content-Type").as_deref());
         let end = read_pieces(response, &mut reader, timer).await;
-        has_ended = matches!(end, End::Whole | End::Broken);
+        has_ended = end == End::Whole;
         let in_time = end != End::TimedOut;
         let beginning = reader.take_beginning();
         let body = reader.finish(matches!(end, End::Whole | End::Enough));

@@ -3,7 +3,7 @@
 import { digits } from "../report/page.mjs";
 import { median } from "../statistics.mjs";
 import { CHUNKS_OF_6, CHUNKS_OF_10, OURS, QUEUE, WIDTH } from "./names.mjs";
-import { hundredths, ofLimit, times, wall } from "./times.mjs";
+import { caseOf, hundredths, ofLimit, times, wall } from "./times.mjs";
 
 const WIDER = "ten calls at once against six: Workers may have six open";
 
@@ -26,7 +26,7 @@ function againstLimit(cases, { measure, name, bound }) {
     goal: `within ${bound}`,
     measured: `${hundredths(Math.max(...cases.map((one) => ofLimit(one, name))))} at worst`,
     met: missed.length === 0,
-    reason: missed.map((one) => `${one.count} at ${one.latencyMs} ms: ${told(one)}`).join("; "),
+    reason: missed.map((one) => `${caseOf(one)}: ${told(one)}`).join("; "),
   };
 }
 
@@ -36,7 +36,7 @@ function againstPause(cases) {
   const missed = cases.filter((one) => faster(one, OURS) < 20);
   const slowest = Math.max(...cases.map(({ latencyMs }) => latencyMs));
   const most = digits((WIDTH * (1000 + slowest)) / slowest);
-  const told = missed.map((one) => `${one.count} at ${one.latencyMs} ms: ${digits(faster(one, OURS))}`).join("; ");
+  const told = missed.map((one) => `${caseOf(one)}: ${digits(faster(one, OURS))}`).join("; ");
   return {
     measure: "a batch against the service with its pause",
     goal: "at least 20 times faster",
@@ -50,7 +50,7 @@ function againstPause(cases) {
 function againstChunks(cases, service, why = "") {
   const least = (name) => Math.min(...cases.map((one) => times(one, service, name)));
   const missed = cases.filter((one) => times(one, service, OURS) < 1);
-  const told = missed.map((one) => `${one.count} at ${one.latencyMs} ms: ${hundredths(times(one, service, OURS))}`);
+  const told = missed.map((one) => `${caseOf(one)}: ${hundredths(times(one, service, OURS))}`);
   return {
     measure: `a batch against the ${service}`,
     goal: "never slower",

@@ -5,7 +5,7 @@ import { bars } from "../report/plot.mjs";
 import { median, summary } from "../statistics.mjs";
 import { goals } from "./goals.mjs";
 import { OURS, PAUSED, QUEUE, RIVAL, WIDTH, widthOf } from "./names.mjs";
-import { hundredths, limitMs, ofLimit, pausedMs, times, wall } from "./times.mjs";
+import { caseOf, hundredths, limitMs, ofLimit, pausedMs, times, wall } from "./times.mjs";
 
 export function report(figures) {
   const cases = figures.cases.map((one) => ({ ...one, paused: pausedMs(figures.paused, one) }));
@@ -61,7 +61,7 @@ function timesTable(cases) {
     ...cases.flatMap((one) => [seconds(wall(one, name)), hundredths(ofLimit(one, name))]),
   ]);
   const paused = cases.flatMap((one) => [
-    one.paused ? `${digits(one.paused / 1000)} s${one.count > 120 ? " *" : ""}` : "",
+    one.paused ? `${digits(one.paused / 1000).toLocaleString("en")} s${one.count > 120 ? " *" : ""}` : "",
     "",
   ]);
   return table(heads, [...rows, [PAUSED, ...paused]]);
@@ -75,10 +75,7 @@ function seconds(numbers) {
 
 function against(cases) {
   const names = Object.keys(cases[0].runs).filter((name) => name !== OURS);
-  const heads = [
-    "times as long as ours in one invocation",
-    ...cases.map(({ count, latencyMs }) => `${count} at ${latencyMs} ms`),
-  ];
+  const heads = ["times as long as ours in one invocation", ...cases.map(caseOf)];
   const rows = names.map((name) => [name, ...cases.map((one) => hundredths(times(one, name, OURS)))]);
   const paused = cases.map((one) => (one.paused ? digits(one.paused / median(wall(one, OURS))) : ""));
   return table(heads, [...rows, [PAUSED, ...paused.map(String)]]);
@@ -86,7 +83,7 @@ function against(cases) {
 
 function calls(cases) {
   const names = Object.keys(cases[0].runs);
-  const heads = ["calls of the database", ...cases.map(({ count, latencyMs }) => `${count} at ${latencyMs} ms`)];
+  const heads = ["calls of the database", ...cases.map(caseOf)];
   const count = (one, name) => String(median(one.runs[name].map(({ databaseCalls }) => databaseCalls)));
   return `Calls of the database, all of them: claims, writes, the run's record, and of the tick its outlook and its watch. aimharder
 was called once for each session by everybody.
@@ -125,7 +122,7 @@ function beyondLimit(one, name) {
   const rounds = Math.ceil(one.count / widthOf(name));
   const between = (beyond - before - after) / rounds - of("overLatencyMs");
   const parts = [beyond, before, after, record].map(Math.round);
-  return [`${name}: ${one.count} at ${one.latencyMs} ms`, ...parts, digits(of("overLatencyMs"), 2), digits(between, 2)];
+  return [`${name}: ${caseOf(one)}`, ...parts, digits(of("overLatencyMs"), 2), digits(between, 2)];
 }
 
 function harness(cases) {
@@ -150,8 +147,8 @@ const HOW = `So many sessions are due, all at once; the time ends with the answe
 did an empty run just before. After each run it is checked that every session was presented once and refreshed, and that its row
 holds what the stand-in would accept next.
 
-A case's contestants take turns. The first case of each world is warmed up, and so are those that follow; the largest, which take
-minutes, ran once.
+A case's contestants take turns. The warm-up before the first case with as many sessions serves those that follow; the largest
+cases, which take minutes, ran once.
 
 Contestants:
 

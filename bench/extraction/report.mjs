@@ -99,7 +99,7 @@ ${examples(answers)}`;
 /** Whether the page that is known to come from aimharder is among what goes wrong. */
 function documented(answers) {
   const wrong = answers.filter(({ examples }) => examples.some(({ page }) => page === "documented"));
-  const names = wrong.map(({ contestant }) => NAMES[contestant]).join(", ");
+  const names = wrong.map(({ contestant }) => NAMES[contestant]).join("; ");
   return names
     ? `aimharder's page as it is known today is misread by: ${names}.`
     : "All read aimharder's page as it is known today rightly.";
@@ -182,7 +182,7 @@ function wasm(figures) {
 
 function memoryRemarks(memory) {
   const over = memory.filter(({ peak }) => peak.median > ISOLATE_BYTES);
-  const named = over.map(({ contestant, bytes }) => `${NAMES[contestant]} at ${size(bytes)}`).join(", ");
+  const named = over.map(({ contestant, bytes }) => `${NAMES[contestant]} at ${size(bytes)}`).join("; ");
   const beyond = memory
     .filter(({ contestant, found }) => contestant === "ours" && !found)
     .map(({ bytes }) => size(bytes));
@@ -238,7 +238,7 @@ function throughputGoal(answers, times) {
     const small = digits(late(contestant, 2_000).cpu.median * 1000);
     return `${plain(contestant)} ${wrongOf(answer)} wrong, ${small} µs, ${digits(megabytesPerSecond(late(contestant, 5_000_000)))} MB/s`;
   });
-  const names = [...new Set(faster.map(({ contestant }) => plain(contestant)))].join(", ");
+  const names = [...new Set(faster.map(({ contestant }) => plain(contestant)))].join(" · ");
   const reasons = [
     names ? `with wrong answers or not, faster than this project somewhere: ${names}` : "",
     right.includes("ours") ? "" : "this project has wrong answers of its own",

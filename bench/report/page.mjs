@@ -15,8 +15,12 @@ const text = (cell) =>
 export const digits = (number, count = 3) => Number(number.toPrecision(count));
 
 /** A median with its extremes. */
-export const spread = ({ median, low, high }, count = 3) =>
-  `${digits(median, count)} (${digits(low, count)} to ${digits(high, count)})`;
+export function spread({ median, low, high }, count = 3) {
+  const [middle, least, most] = [median, low, high].map((number) =>
+    digits(number, count).toLocaleString("en", { maximumSignificantDigits: 21 }),
+  );
+  return `${middle} (${least} to ${most})`;
+}
 
 /** The whole page of these sections, each with its figures: `[{ section, figures }]`. */
 export function page(parts) {
@@ -53,8 +57,9 @@ const INTRO = `<!-- Written by \`npm run bench\`; changes are lost. The words ar
 This project side by side with what people would use instead: each contestant is written in \`bench/\` in the way its users
 write it, and all of a section ran in one go on one machine. Contestants that are timed take turns after a warm-up, unless
 their section says otherwise. Given are medians, and in brackets the extremes where there are rounds; a ratio of contestants
-is the median of the rounds' own ratios unless it is said to be of the medians. aimharder.com is a stand-in on loopback with a fixed latency,
-the rest is real: workerd, PostgREST, PostgreSQL, Chromium. \`npm run bench\` measures all of it anew and writes this page,
-\`npm run bench -- NAME …\` some sections, \`npm run bench -- --report\` writes the page from the figures there are.
+is the median of the rounds' own ratios unless it is said to be of the medians. aimharder.com is a stand-in on loopback with a
+fixed latency, the rest is real: workerd, PostgREST, PostgreSQL, Chromium. \`npm run bench\` measures all of it anew and
+writes this page, \`npm run bench -- NAME …\` some sections, \`npm run bench -- --report\` writes the page from the figures
+there are.
 
 What was tried to make it faster, and what of that was kept, is in [TRIES.md](benchmarks/TRIES.md).`;

@@ -161,8 +161,8 @@ ${table(started, startRows)}
 ![From nothing to the first answer](benchmarks/worker.svg)
 
 From nothing, workerd's own start in both, ours takes ${digits(whole.median)} times the rival's time. Beyond an empty Worker
-${isTold ? `it takes ${digits(own)} times the rival's, by the medians` : "the rival's time can't be told from noise, and a ratio of the two tells nothing"}. The
-goal is judged by both, the latter if the rival started later than the empty Worker in nine rounds of ten. What the empty Worker with our wasm takes beyond an empty one is
-reading and compiling the wasm, which Cloudflare does once at the upload or keeps; from there to ours is its instance and the
-first request. Not measured: Cloudflare's own start, which \`wrangler deploy\` prints as "Worker Startup Time".`;
+${isTold ? `it takes ${digits(own)} times the rival's, by the medians` : "the rival's time can't be told from noise, and a ratio of the two tells nothing"}.
+The goal is judged by both, the latter if the rival started later than the empty Worker in nine rounds of ten. What the empty
+Worker with our wasm takes beyond an empty one is reading and compiling the wasm, which a platform can do once and keep; from
+there to ours is its instance and the first request. Not measured: Cloudflare's own start, which \`wrangler deploy\` prints as "Worker Startup Time".`;
 }

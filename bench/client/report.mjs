@@ -101,8 +101,12 @@ function plots({ weights, scripts }) {
   };
 }
 
-/** Without a package's scope and version. */
-const short = (name) => name.replace(/^@[^/]+\//, "").replace(/ \d[\w.]*/, "");
+/** Without a package's scope and version: a plot has no room for long names. */
+const short = (name) =>
+  name
+    .replace(/^@[^/]+\//, "")
+    .replace(/ \d[\w.]*/, "")
+    .replace("with React hook and provider", "React");
 
 function goals({ weights, costs, scripts, border, latency }) {
   return [

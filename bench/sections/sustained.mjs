@@ -118,10 +118,11 @@ function report({ runs, machine }) {
   const text = `A run starts refreshes for ${STARTS_FOR_MS / 1000} seconds, and the tick that follows comes after a minute. One invocation finds more
 due than it can do in them. Then a tick and ${HELPERS} consumers run side by side, as many as the default of
 \`REFRESH_MAX_CONSUMERS\`, until nothing is due or their time is over. "A minute" is in both rows what they do in those
-${STARTS_FOR_MS / 1000} seconds: those who were done earlier are reckoned to go on at their pace until then. A local queue delivers one message after the other, so that they are woken by hand. Here all of them share one workerd,
-with one thread for their code, and the machine with database, stand-in and gateway; on Cloudflare each has its own. Politeness
-is out of the way as in the first section: by default \`UPSTREAM_CALLS_PER_SECOND=20\` binds, ${((20 * STARTS_FOR_MS) / 1000).toLocaleString("en")} sessions in as long. Once each,
-not in turns, after a warm-up; every row is checked afterwards.
+${STARTS_FOR_MS / 1000} seconds: those who were done earlier are reckoned to go on at their pace until then. A local queue
+delivers one message after the other, so that they are woken by hand. Here all of them share one workerd, with one thread for
+their code, and the machine with database, stand-in and gateway; on Cloudflare each has its own. Politeness is out of the way
+as in the first section: by default \`UPSTREAM_CALLS_PER_SECOND=20\` binds, ${((20 * STARTS_FOR_MS) / 1000).toLocaleString("en")} sessions in as long. Once
+each, not in turns, after a warm-up; every row is checked afterwards.
 
 ${table(heads, rows)}
 

@@ -73,7 +73,10 @@ const CLEARLY = 0.9;
 
 const beyondEmpty = (starts, name) => starts[name].map((ms, round) => ms - starts.empty[round]);
 
-/** Both ratios, the second of the medians: one round's remainder may be next to nothing, or less. */
+/**
+ * Both ratios, the second of the medians: one round's remainder may be next to nothing, or less. Where the rival's can't be
+ * told from noise, ours is too long if nine rounds in ten are beyond what the rival takes in nine of ten.
+ */
 function compareStarts(starts) {
   const [ours, rival, compiled] = ["ours", "rival", "compiled"].map((name) => beyondEmpty(starts, name));
   const isTold = percentile(rival, 1 - CLEARLY) > 0;
@@ -81,6 +84,9 @@ function compareStarts(starts) {
     whole: ratio(starts.ours, starts.rival),
     own: median(ours) / median(rival),
     isTold,
+    isTooLong: isTold
+      ? median(ours) / median(rival) > MOST_START
+      : percentile(ours, 1 - CLEARLY) > MOST_START * percentile(rival, CLEARLY),
     beyond: { ours: median(ours), rival: median(rival), compiled: median(compiled) },
   };
 }
@@ -99,12 +105,12 @@ function uploadGoal({ gzip }) {
 }
 
 /** By the stricter of both ratios. */
-function startGoal({ whole, own, isTold, beyond }) {
-  const met = whole.median <= MOST_START && (!isTold || own <= MOST_START);
+function startGoal({ whole, own, isTold, isTooLong, beyond }) {
+  const met = whole.median <= MOST_START && !isTooLong;
   const [ours, rival, compiled] = [beyond.ours, beyond.rival, beyond.compiled].map((ms) => digits(ms));
   const remainder = isTold
     ? `${digits(own)} beyond an empty Worker's start in the same round (${ours} ms against ${rival} ms, medians)`
-    : `beyond an empty Worker's start ${ours} ms against ${rival} ms, medians: the latter can't be told from noise, so there is no ratio to judge`;
+    : `beyond an empty Worker's start ${ours} ms against ${rival} ms, medians: the latter can't be told from noise, ${isTooLong ? `but ours is more than ${MOST_START} times whatever it is` : "so there is no ratio to judge"}`;
   return {
     measure: "start-up time against the TypeScript Worker's",
     goal: `≤ ${MOST_START}`,
@@ -133,7 +139,7 @@ function report({ sizes, starts }) {
   ]);
   const values = Object.entries(STEPS).map(([name, words]) => {
     const { median: value, low, high } = summary(starts[name]);
-    return { name: words, value, low, high };
+    return { name: words.split(",")[0], value, low, high };
   });
   return {
     text: text({ sizeRows, startRows, compared, rounds: starts.ours.length }),
@@ -162,7 +168,8 @@ ${table(started, startRows)}
 
 From nothing, workerd's own start in both, ours takes ${digits(whole.median)} times the rival's time. Beyond an empty Worker
 ${isTold ? `it takes ${digits(own)} times the rival's, by the medians` : "the rival's time can't be told from noise, and a ratio of the two tells nothing"}.
-The goal is judged by both, the latter if the rival started later than the empty Worker in nine rounds of ten. What the empty
-Worker with our wasm takes beyond an empty one is reading and compiling the wasm, which a platform can do once and keep; from
-there to ours is its instance and the first request. Not measured: Cloudflare's own start, which \`wrangler deploy\` prints as "Worker Startup Time".`;
+The goal is judged by both. The rival's own time can be told if it started later than the empty Worker in nine rounds of ten; else
+ours misses the goal only where it is above any that the rival may have. What the empty Worker with our wasm takes beyond an
+empty one is reading and compiling the wasm, which a platform can do once and keep; from there to ours is its instance and the
+first request. Not measured: Cloudflare's own start, which \`wrangler deploy\` prints as "Worker Startup Time".`;
 }

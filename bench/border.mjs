@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { brotliCompressSync } from "node:zlib";
 import { WASM_FEATURES } from "../local/build.mjs";
+import { STACK } from "../local/client.mjs";
 import { run } from "../local/run.mjs";
 import { setup } from "../local/setup.mjs";
 import { realCargo } from "../local/toolchain.mjs";
@@ -37,8 +38,9 @@ export async function weighBorder() {
 
 async function weighVariant(environment, features) {
   const what = `the core with ${features.join(", ") || "nothing more"}`;
-  const args = ["build", "--release", "--locked", "--target", "wasm32-unknown-unknown", "--features", features.join()];
   // As the core itself is built.
+  const target = ["--release", "--locked", "--target", "wasm32-unknown-unknown"];
+  const args = ["rustc", ...target, "--features", features.join(), ...STACK];
   const shared = { CARGO_TARGET_DIR: TARGET, WASM_BINDGEN_USE_JS_SYS: "1" };
   await run(realCargo(), args, { say, what, cwd: HOME, environment: { ...environment, ...shared } });
   const out = path.join(TARGET, "glue");

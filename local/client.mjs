@@ -26,6 +26,9 @@ const SOURCES = [
   "local/client.mjs",
 ];
 
+/** What rustc is told of the linker: the stack would be a megabyte of each page's memory; the core uses some hundred bytes. */
+export const STACK = ["--", "-C", "link-arg=-zstack-size=16384"];
+
 /** All that a page with the React hook and provider loads, with brotli, in bytes. */
 const MOST_BYTES = 15_000;
 
@@ -40,9 +43,7 @@ export async function buildClient() {
   const target = path.join(ROOT, "target", `worker-${toolchain}`);
   // A cdylib alone: beside an rlib, link-time optimisation is left out, some 600 bytes.
   const kind = ["--package", "client-wasm", "--crate-type", "cdylib", "--release"];
-  // Its stack would be a megabyte of each page's memory; it uses some hundred bytes.
-  const stack = ["--", "-C", "link-arg=-zstack-size=16384"];
-  const args = ["rustc", ...kind, "--locked", "--target", "wasm32-unknown-unknown", ...stack];
+  const args = ["rustc", ...kind, "--locked", "--target", "wasm32-unknown-unknown", ...STACK];
   // As for the Worker, so that both share what is compiled.
   const shared = { CARGO_TARGET_DIR: target, WASM_BINDGEN_USE_JS_SYS: "1" };
   await run(realCargo(), args, { say, what: "build the core", cwd: ROOT, environment: { ...environment, ...shared } });

@@ -4,8 +4,8 @@ import { digits, table } from "../report/page.mjs";
 import { bars } from "../report/plot.mjs";
 import { median, summary } from "../statistics.mjs";
 import { goals } from "./goals.mjs";
-import { OURS, PAUSED, QUEUE, RIVAL, widthOf } from "./names.mjs";
-import { hundredths, limitMs, ofLimit, pausedMs, times, wall } from "./times.mjs";
+import { OURS, PAUSED, QUEUE, RIVAL, WIDTH, widthOf } from "./names.mjs";
+import { caseOf, hundredths, limitMs, ofLimit, pausedMs, times, wall } from "./times.mjs";
 
 export function report(figures) {
   const cases = figures.cases.map((one) => ({ ...one, paused: pausedMs(figures.paused, one) }));
@@ -61,7 +61,7 @@ function timesTable(cases) {
     ...cases.flatMap((one) => [seconds(wall(one, name)), hundredths(ofLimit(one, name))]),
   ]);
   const paused = cases.flatMap((one) => [
-    one.paused ? `${digits(one.paused / 1000)} s${one.count > 120 ? " *" : ""}` : "",
+    one.paused ? `${digits(one.paused / 1000).toLocaleString("en")} s${one.count > 120 ? " *" : ""}` : "",
     "",
   ]);
   return table(heads, [...rows, [PAUSED, ...paused]]);
@@ -75,10 +75,7 @@ function seconds(numbers) {
 
 function against(cases) {
   const names = Object.keys(cases[0].runs).filter((name) => name !== OURS);
-  const heads = [
-    "times as long as ours in one invocation",
-    ...cases.map(({ count, latencyMs }) => `${count} at ${latencyMs} ms`),
-  ];
+  const heads = ["times as long as ours in one invocation", ...cases.map(caseOf)];
   const rows = names.map((name) => [name, ...cases.map((one) => hundredths(times(one, name, OURS)))]);
   const paused = cases.map((one) => (one.paused ? digits(one.paused / median(wall(one, OURS))) : ""));
   return table(heads, [...rows, [PAUSED, ...paused.map(String)]]);
@@ -86,7 +83,7 @@ function against(cases) {
 
 function calls(cases) {
   const names = Object.keys(cases[0].runs);
-  const heads = ["calls of the database", ...cases.map(({ count, latencyMs }) => `${count} at ${latencyMs} ms`)];
+  const heads = ["calls of the database", ...cases.map(caseOf)];
   const count = (one, name) => String(median(one.runs[name].map(({ databaseCalls }) => databaseCalls)));
   return `Calls of the database, all of them: claims, writes, the run's record, and of the tick its outlook and its watch. aimharder
 was called once for each session by everybody.
@@ -125,7 +122,7 @@ function beyondLimit(one, name) {
   const rounds = Math.ceil(one.count / widthOf(name));
   const between = (beyond - before - after) / rounds - of("overLatencyMs");
   const parts = [beyond, before, after, record].map(Math.round);
-  return [`${name}: ${one.count} at ${one.latencyMs} ms`, ...parts, digits(of("overLatencyMs"), 2), digits(between, 2)];
+  return [`${name}: ${caseOf(one)}`, ...parts, digits(of("overLatencyMs"), 2), digits(between, 2)];
 }
 
 function harness(cases) {
@@ -143,9 +140,15 @@ function reading({ regex, cheerio }) {
 ${one}; pages are 2 kB here, and the waiting is the same. The section on extraction has longer ones.`;
 }
 
+/** Helpers that a tick wakes for so many where nothing is known of upstream: see session-core/src/fanout.rs. */
+const wakes = (count) => Math.ceil(count / ((WIDTH * 45) / 0.5)) - 1 || "none";
+
 const HOW = `So many sessions are due, all at once; the time ends with the answer that tells that the last row is written. Each contestant
 did an empty run just before. After each run it is checked that every session was presented once and refreshed, and that its row
 holds what the stand-in would accept next.
+
+A case's contestants take turns. The warm-up before the first case with as many sessions serves those that follow; the largest
+cases, which take minutes, ran once.
 
 Contestants:
 
@@ -153,8 +156,8 @@ Contestants:
   not enough, the next follows at once, and all are timed together.
 - **ours** with four invocations: a tick, and three messages of the queue delivered at the same time, since Miniflare's queue
   delivers one after the other and Cloudflare's doesn't. All four share one thread of workerd here, and the machine with
-  everything else. On its own a tick wakes as many as finish in 45 seconds at half a second a call: none for 120 sessions, two
-  for 1,200.
+  everything else. On its own a tick wakes as many as finish in 45 seconds at half a second a call: ${wakes(120)} for 120
+  sessions, ${wakes(1_200)} for 1,200.
 - the **TypeScript Worker** in one invocation: the same as ours over the same database functions, with \`HTMLRewriter\`.
 - **the service**: the usual way, as on Next.js with supabase-js: one \`select\` of all that is due, then for each session a
   \`fetch\`, a regular expression over the whole page, an update of token and cookies, and an update of the tracking columns.
@@ -167,7 +170,9 @@ defaults 20 calls a second bind, and 1,200 sessions take a minute however fast a
 (\`REFRESH_BATCH_SIZE=100\`); with four invocations and 120 sessions up to 30, or two of them would have nothing to do.`;
 
 const LEGEND = `The limit is \`ceil(n / width) × latency\`, where the width is 6, 24 with four invocations, and 10 for chunks of 10. In brackets:
-rounds, and their extremes. \\* reckoned from 120 sessions.`;
+rounds, and their extremes: a case of one round has none. The service with its pause was measured once, with 120 sessions, at its
+three latencies at the same time in a process and a database each: it waits nearly all of the time. \\* reckoned from that; so are
+its ratios to ours, which are of the medians.`;
 
 const NOT = `Not measured: a network. Database and upstream are on loopback, so that a call of the database takes some milliseconds; with
 Supabase far away the service's two calls a session cost it more, ours a few per run. Nor Cloudflare's own scheduling: how soon

@@ -9,6 +9,9 @@ export function pausedMs(measured, { count, latencyMs }) {
   return found && (found.ms / found.count) * count;
 }
 
+/** A case as it is named in the text. */
+export const caseOf = ({ count, latencyMs }) => `${count.toLocaleString("en")} at ${latencyMs} ms`;
+
 export const limitMs = (name, { count, latencyMs }) => Math.ceil(count / widthOf(name)) * latencyMs;
 
 export const wall = (one, name) => one.runs[name].map(({ ms }) => ms);

@@ -9,3 +9,6 @@ export const AWAY = 10 * MINUTE;
 
 /** What is left of an access token when its user comes back: each client has it to renew while the trouble lasts. */
 export const LEFT = 30 * SECOND;
+
+/** The same of auth-js's, where it is about to expire: more, since it is renewed 90 s before its end. */
+export const LEFT_OF_AUTH_JS = 105 * SECOND;

@@ -24,6 +24,13 @@ isolate; what Cloudflare's own machines do, and when V8 clears away there, under
 comes to the reader through Rust's futures, whose cost is not in here: a loop in JavaScript takes their place. The other
 contestants could be taught more (scripts' types, escapes, comments); how far that goes was not tried.`;
 
+/** The second column and the third are this project's home ground, and the reader has to know. */
+const OWN_GROUND = `These pages are this project's own adversarial set, and its reader is tested on them, and against Chromium on
+pages of the same generator, in every \`npm test\`: that it has no wrong answer here is so by construction, and no discovery of
+this benchmark. The counts say what the other ways miss of what this project set out to read. Where its reader is known to read
+otherwise than Chromium ([disagreements.mjs](../tests/support/disagreements.mjs): code that is never run, computed names and
+values, assignments in place of \`setItem\`, and more) the generator makes no page.`;
+
 const KINDS = { other: "another value", invented: "one where none is set", missed: "none where one is set" };
 
 export function report(figures) {
@@ -56,7 +63,7 @@ stream alone" reads pages and looks for nothing.
   from \`getReader()\`, until 64 KiB after the script with both values, or 8 MiB of page.
 - **HTMLRewriter** (workerd's own, native lol_html): gathers the text of each \`script:not([src])\` and searches it at its end. Once
   with its output read on in blocks of 64 KiB until both values are there, and once with \`arrayBuffer()\`, the shortest way to
-  write it. The plain loop over \`getReader()\` was more than twice slower and is left out.
+  write it. The plain loop over \`getReader()\` was slower where it was tried, and is left out.
 - **cheerio**, with its default parser, over \`await response.text()\`: the same search in the scripts it finds.
 - **A regular expression** over \`await response.text()\`: the same search, for any quotes, blanks and escapes, the last call
   counting; and a **naive** one for double quotes without blanks.`;
@@ -77,8 +84,12 @@ function answersText({ answers, of }) {
 Wrong answers on pages that were made to be hard: those of session-core's tests, where the right answer is the one that the
 test's file states, and generated ones, where it is what Chromium's \`localStorage\` holds after it has shown the page. With
 some of the former Chromium keeps something else, since their scripts name what isn't there, are never run, or never end, and
-this project believes what is written out: so they favour it, and the second column leaves them out. ${documented(answers)}
-The last four columns are over all pages, by what was wrong: a token.
+this project believes what is written out: so they favour it, and the second column holds only those where Chromium agrees with
+what the test's file states.
+
+${OWN_GROUND}
+
+${documented(answers)} The last four columns are over all pages, by what was wrong: a token.
 
 ${table(all, rows)}
 
@@ -88,7 +99,7 @@ ${examples(answers)}`;
 /** Whether the page that is known to come from aimharder is among what goes wrong. */
 function documented(answers) {
   const wrong = answers.filter(({ examples }) => examples.some(({ page }) => page === "documented"));
-  const names = wrong.map(({ contestant }) => NAMES[contestant]).join(", ");
+  const names = wrong.map(({ contestant }) => NAMES[contestant]).join("; ");
   return names
     ? `aimharder's page as it is known today is misread by: ${names}.`
     : "All read aimharder's page as it is known today rightly.";
@@ -171,7 +182,7 @@ function wasm(figures) {
 
 function memoryRemarks(memory) {
   const over = memory.filter(({ peak }) => peak.median > ISOLATE_BYTES);
-  const named = over.map(({ contestant, bytes }) => `${NAMES[contestant]} at ${size(bytes)}`).join(", ");
+  const named = over.map(({ contestant, bytes }) => `${NAMES[contestant]} at ${size(bytes)}`).join("; ");
   const beyond = memory
     .filter(({ contestant, found }) => contestant === "ours" && !found)
     .map(({ bytes }) => size(bytes));
@@ -227,12 +238,17 @@ function throughputGoal(answers, times) {
     const small = digits(late(contestant, 2_000).cpu.median * 1000);
     return `${plain(contestant)} ${wrongOf(answer)} wrong, ${small} µs, ${digits(megabytesPerSecond(late(contestant, 5_000_000)))} MB/s`;
   });
-  const names = [...new Set(faster.map(({ contestant }) => plain(contestant)))].join(", ");
+  const names = [...new Set(faster.map(({ contestant }) => plain(contestant)))].join(" · ");
+  const reasons = [
+    names ? `with wrong answers or not, faster than this project somewhere: ${names}` : "",
+    right.includes("ours") ? "" : "this project has wrong answers of its own",
+    "the pages are this project's own tests', on which it is right by construction",
+  ];
   return {
     measure: "extraction throughput: wrong answers where Chromium judges; a page of 2 kB; 5 MB; token late",
     goal: "the fastest of those with no wrong answer",
     measured: list.join("; "),
     met,
-    reason: names ? `with wrong answers or not, faster than this project somewhere: ${names}` : "",
+    reason: reasons.filter(Boolean).join("; "),
   };
 }

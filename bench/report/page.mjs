@@ -15,13 +15,20 @@ const text = (cell) =>
 export const digits = (number, count = 3) => Number(number.toPrecision(count));
 
 /** A median with its extremes. */
-export const spread = ({ median, low, high }, count = 3) =>
-  `${digits(median, count)} (${digits(low, count)} to ${digits(high, count)})`;
+export function spread({ median, low, high }, count = 3) {
+  const [middle, least, most] = [median, low, high].map((number) =>
+    digits(number, count).toLocaleString("en", { maximumSignificantDigits: 21 }),
+  );
+  return `${middle} (${least} to ${most})`;
+}
 
 /** The whole page of these sections, each with its figures: `[{ section, figures }]`. */
 export function page(parts) {
   const reports = parts.map(({ section, figures }) => ({ section, figures, ...section.report(figures) }));
   const goals = reports.flatMap((report) => report.goals ?? []);
+  for (const { measure, met, reason } of goals) {
+    if (!met && !reason) throw new Error(`No reason is given why this goal is not met: ${measure}`);
+  }
   const rows = goals.map(({ measure, goal, measured, met, reason }) => [measure, goal, measured, verdict(met), reason]);
   const bodies = reports.map(
     ({ section, figures, text }) => `## ${section.title}\n\n${text.trim()}\n\n${origin(section, figures)}`,
@@ -48,9 +55,11 @@ const INTRO = `<!-- Written by \`npm run bench\`; changes are lost. The words ar
 # Benchmarks
 
 This project side by side with what people would use instead: each contestant is written in \`bench/\` in the way its users
-write it, and all of a section ran in one go on one machine, in turns, after a warm-up. Given are medians, and in brackets
-the extremes; a ratio is the median of the rounds' own ratios. aimharder.com is a stand-in on loopback with a fixed latency,
-the rest is real: workerd, PostgREST, PostgreSQL, Chromium. \`npm run bench\` measures all of it anew and writes this page,
-\`npm run bench -- NAME …\` some sections, \`npm run bench -- --report\` writes the page from the figures there are.
+write it, and all of a section ran in one go on one machine. Contestants that are timed take turns after a warm-up, unless
+their section says otherwise. Given are medians, and in brackets the extremes where there are rounds; a ratio of contestants
+is the median of the rounds' own ratios unless it is said to be of the medians. aimharder.com is a stand-in on loopback with a
+fixed latency, the rest is real: workerd, PostgREST, PostgreSQL, Chromium. \`npm run bench\` measures all of it anew and
+writes this page, \`npm run bench -- NAME …\` some sections, \`npm run bench -- --report\` writes the page from the figures
+there are.
 
 What was tried to make it faster, and what of that was kept, is in [TRIES.md](benchmarks/TRIES.md).`;

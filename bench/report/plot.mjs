@@ -7,7 +7,7 @@ const COLOURS = ["#2457c5", "#d9822b", "#7a7f87", "#1f9d76", "#b03a5b", "#8250df
 const CONFIG = {
   background: "white",
   font: "system-ui, sans-serif",
-  axis: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelLimit: 320 },
+  axis: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelLimit: 400 },
   legend: { labelFontSize: 12, title: null, orient: "bottom", labelLimit: 320, columns: 3 },
   title: { fontSize: 14, anchor: "start" },
   range: { category: COLOURS },
@@ -40,7 +40,10 @@ export function bars({ title, unit, values, log = false }) {
   const body = grouped
     ? {
         facet: {
-          row: { ...facet, header: { labelAngle: 0, labelAlign: "left", labelOrient: "top", labelFontSize: 12 } },
+          row: {
+            ...facet,
+            header: { labelAngle: 0, labelAlign: "left", labelAnchor: "start", labelOrient: "top", labelFontSize: 12 },
+          },
         },
         spec: panel,
       }

@@ -118,13 +118,21 @@ function report({ upstreamMs, results }) {
   return {
     text: text({ upstreamMs, results, rows }),
     plots: { "latency.svg": bars({ title: "Added to upstream's own time", unit: "milliseconds", values }) },
-    goals: compared.map(({ atOnce, ratios: [medians] }) => ({
-      measure: `added latency of \`POST /api/auth/refresh\` against the TypeScript Worker, ${atOnce} at once`,
-      goal: "≤ 1.0",
-      measured: spread(medians),
-      met: medians.median <= 1,
-      reason: "",
-    })),
+    goals: compared.map(goal),
+  };
+}
+
+function goal({ atOnce, ratios: [medians], ours, rival }) {
+  const [own, other] = [ours, rival].map((rounds) => median(rounds.map((round) => round.median)));
+  const met = medians.median <= 1;
+  return {
+    measure: `added latency of \`POST /api/auth/refresh\` against the TypeScript Worker, ${atOnce} at once`,
+    goal: "≤ 1.0",
+    measured: `${spread(medians)}: ${digits(own)} ms against ${digits(other)} ms`,
+    met,
+    reason: met
+      ? ""
+      : `${medians.low <= 1 ? "the rounds' own ratios are on both sides of 1; " : ""}as with processor time: ours takes the page piece by piece over the border between JavaScript and wasm, the TypeScript Worker with one \`arrayBuffer()\`; see [TRIES.md](benchmarks/TRIES.md)`,
   };
 }
 

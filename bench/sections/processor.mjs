@@ -2,6 +2,7 @@
 
 import { cpuTimes } from "../../local/processes.mjs";
 import { startWorld } from "../../tests/support/world.mjs";
+import { WIDTH } from "../batch/names.mjs";
 import { startContestant, WORKERS } from "../contestants/workers.mjs";
 import { digits, spread, table } from "../report/page.mjs";
 import { bars } from "../report/plot.mjs";
@@ -109,6 +110,9 @@ async function callsOf(world, worker, count, latencyMs) {
   return { runs, claims, finishes, all, seconds };
 }
 
+const ABOVE =
+  "the TypeScript Worker reads a page's rewritten body with one `arrayBuffer()`, outside of JavaScript; ours takes each piece over the border between JavaScript and wasm, so that memory stays constant and a token counts though the page breaks off behind it; two thirds of either are workerd's own; see [TRIES.md](benchmarks/TRIES.md)";
+
 function report({ sessions, batch, idle, databaseCalls, cpu }) {
   const of = (name, part) => cpu[name].map(part);
   const whole = ({ user, system }) => user + system;
@@ -129,7 +133,7 @@ function report({ sessions, batch, idle, databaseCalls, cpu }) {
         goal: "≤ 1.0",
         measured: spread(against),
         met: against.median <= 1,
-        reason: "",
+        reason: against.median <= 1 ? "" : ABOVE,
       },
       callsGoal(databaseCalls),
     ],
@@ -144,12 +148,21 @@ const perClaim = ({ claims, finishes }) => (claims + finishes) / claims;
 function callsGoal(rows) {
   const ours = rows.filter(({ name }) => name === "ours");
   const measured = ours.map(perClaim);
+  const met = Math.max(...measured) <= 2;
+  const missed = ours.filter((row) => perClaim(row) > 2);
+  const told = missed.map(
+    (row) => `${row.sessions.toLocaleString("en")} at ${row.latencyMs} ms: ${digits(perClaim(row), 2)}`,
+  );
+  const slowest = Math.max(...ours.map(({ latencyMs }) => latencyMs));
+  const lasts = digits((BATCH / WIDTH) * (slowest / 1000), 2);
   return {
     measure: `database calls per claim of up to ${BATCH}, claim and finish`,
     goal: "≤ 2, whatever n",
     measured: `${digits(Math.min(...measured), 2)} to ${digits(Math.max(...measured), 2)}`,
-    met: Math.max(...measured) <= 2,
-    reason: "",
+    met,
+    reason: met
+      ? ""
+      : `results are written once a second while a run lasts, so that a Worker that dies loses at most what came within a second: renewed tokens; at ${slowest} ms a claim of ${BATCH} lasts ${lasts} s (${told.join("; ")})`,
   };
 }
 
@@ -182,7 +195,7 @@ expression over each script's text, plain \`fetch\`, \`jose\`, and the same data
 six calls at once, claims of up to ${batch}, results written a second after they came at the latest. So the difference is
 language and runtime. It leaves out what ours has besides: \`tokenUpdate\`, a page's scripts read as JavaScript, a tick's watch and
 alerts, operators' routes, \`Idempotency-Key\`, and a bound on a page's size: what the rewriter puts out is collected and dropped
-as a whole (\`arrayBuffer()\`), which takes less time than reading it in pieces, and more memory. What it gets for free:
+as a whole (\`arrayBuffer()\`), as is usual, so that it is in memory at once. What it gets for free:
 \`HTMLRewriter\`, JSON, \`URL\` and cryptography are the runtime's own, in C++ and Rust.
 
 ${sessions.toLocaleString("en")} sessions a round, ${rounds} rounds in turns, upstream at 2 ms, pages of 2 kB. Each Worker has a workerd of its
@@ -204,6 +217,6 @@ that notes who asked for it. A claim that brings fewer than it asked for is a ru
 
 ${table(callHeads, callRows)}
 
-Not measured: Cloudflare's own machines, whose processors and isolates' neighbours differ; pages beyond 2 kB (see Extraction);
+Not measured: Cloudflare's own machines, whose processors and isolates' neighbours differ; pages beyond 2 kB (see "Finding the tokens in a page");
 a bad day of upstream's.`;
 }

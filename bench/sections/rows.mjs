@@ -59,7 +59,8 @@ function report(figures) {
   const text = `Databases with so many sessions each, as a month of work leaves them, a twentieth of them due. Each function is called as
 a Worker calls it, on one connection: claims and finishes of ${batch} sessions, as are those by name; what is due is counted up to
 10,001, which is why the functions that count it (\`finish_run\`, \`outlook\`, \`due_sessions_count\`) cost more where more is due.
-Medians of ${rounds} calls, the sizes in turns; milliseconds within the database alone, by its own account.
+Medians of ${rounds} calls, the sizes in turns, without a warm-up; extremes aren't kept. The ratio is that of the medians, the largest
+size to the smallest. Milliseconds are those within the database alone, by its own account.
 
 ![Milliseconds by number of sessions](benchmarks/rows.svg)
 
@@ -87,12 +88,17 @@ function plot({ sizes, batch, functions }) {
 
 function goal(name, { ms, pages }) {
   const [time, touched] = [growth(ms), growth(pages)];
+  const met = time <= BOUND && touched <= BOUND;
+  const grows = [
+    time > BOUND ? `milliseconds at each size: ${ms.map((cost) => digits(cost)).join(", ")}` : "",
+    touched > BOUND ? `pages at each size: ${pages.map((cost) => digits(cost)).join(", ")}` : "",
+  ];
   return {
     measure: `\`${name}\`, from a thousand rows to a million`,
     goal: `within ${BOUND}`,
-    measured: `${digits(time)} in milliseconds, ${digits(touched)} in pages`,
-    met: time <= BOUND && touched <= BOUND,
-    reason: "",
+    measured: `${digits(time)} in milliseconds, ${digits(touched)} in pages, of medians`,
+    met,
+    reason: grows.filter(Boolean).join("; "),
   };
 }
 

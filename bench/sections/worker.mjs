@@ -8,7 +8,7 @@ import { layOut, timeStart } from "../contestants/start.mjs";
 import { bundleRival, WORKERS } from "../contestants/workers.mjs";
 import { digits, spread, table } from "../report/page.mjs";
 import { bars } from "../report/plot.mjs";
-import { alternate, ratio, summary } from "../statistics.mjs";
+import { alternate, median, percentile, ratio, summary } from "../statistics.mjs";
 
 const ROOT = path.join(import.meta.dirname, "..", "..");
 const BUILD = path.join(ROOT, "edge-worker", "build");
@@ -68,9 +68,63 @@ function settingsOfToml() {
   return { date: config.compatibility_date, flags: config.compatibility_flags };
 }
 
+/** The part of rounds in which a Worker has to start later than the empty one for its own time to be told from noise. */
+const CLEARLY = 0.9;
+
+const beyondEmpty = (starts, name) => starts[name].map((ms, round) => ms - starts.empty[round]);
+
+/**
+ * Both ratios, the second of the medians: one round's remainder may be next to nothing, or less. Where the rival's can't be
+ * told from noise, ours is too long if nine rounds in ten are beyond what the rival takes in nine of ten.
+ */
+function compareStarts(starts) {
+  const [ours, rival, compiled] = ["ours", "rival", "compiled"].map((name) => beyondEmpty(starts, name));
+  const isTold = percentile(rival, 1 - CLEARLY) > 0;
+  return {
+    whole: ratio(starts.ours, starts.rival),
+    own: median(ours) / median(rival),
+    isTold,
+    isTooLong: isTold
+      ? median(ours) / median(rival) > MOST_START
+      : percentile(ours, 1 - CLEARLY) > MOST_START * percentile(rival, CLEARLY),
+    beyond: { ours: median(ours), rival: median(rival), compiled: median(compiled) },
+  };
+}
+
+function uploadGoal({ gzip }) {
+  return {
+    measure: "upload of the Worker, gzipped",
+    goal: `< ${MOST_UPLOADED / 1000} kB`,
+    measured: `${digits(gzip / 1000)} kB`,
+    met: gzip < MOST_UPLOADED,
+    reason:
+      gzip < MOST_UPLOADED
+        ? ""
+        : "the goal is from before the dashboard, metrics, alerts, the published contract and key sets; `encoding_rs`'s tables for character sets alone are 115 kB; see [TRIES.md](benchmarks/TRIES.md)",
+  };
+}
+
+/** By the stricter of both ratios. */
+function startGoal({ whole, own, isTold, isTooLong, beyond }) {
+  const met = whole.median <= MOST_START && !isTooLong;
+  const [ours, rival, compiled] = [beyond.ours, beyond.rival, beyond.compiled].map((ms) => digits(ms));
+  const remainder = isTold
+    ? `${digits(own)} beyond an empty Worker's start in the same round (${ours} ms against ${rival} ms, medians)`
+    : `beyond an empty Worker's start ${ours} ms against ${rival} ms, medians: the latter can't be told from noise, ${isTooLong ? `but ours is more than ${MOST_START} times whatever it is` : "so there is no ratio to judge"}`;
+  return {
+    measure: "start-up time against the TypeScript Worker's",
+    goal: `≤ ${MOST_START}`,
+    measured: `${spread(whole)} from nothing, workerd's own start in both; ${remainder}`,
+    met,
+    reason: met
+      ? ""
+      : `of ours beyond an empty Worker, ${compiled} ms are the reading and compiling of its wasm, which the TypeScript Worker doesn't have; the rest is its instance and first request`,
+  };
+}
+
 function report({ sizes, starts }) {
-  const beyond = (name) => starts[name].map((ms, round) => ms - starts.empty[round]);
-  const whole = ratio(starts.ours, starts.rival);
+  const beyond = (name) => beyondEmpty(starts, name);
+  const compared = compareStarts(starts);
   const sizeRows = Object.entries(sizes).map(([name, { wasm, total, gzip, brotli }]) => [
     WORKERS[name],
     wasm,
@@ -85,31 +139,16 @@ function report({ sizes, starts }) {
   ]);
   const values = Object.entries(STEPS).map(([name, words]) => {
     const { median: value, low, high } = summary(starts[name]);
-    return { name: words, value, low, high };
+    return { name: words.split(",")[0], value, low, high };
   });
   return {
-    text: text({ sizeRows, startRows, whole, rounds: starts.ours.length }),
+    text: text({ sizeRows, startRows, compared, rounds: starts.ours.length }),
     plots: { "worker.svg": bars({ title: "From nothing to the first answer", unit: "milliseconds", values }) },
-    goals: [
-      {
-        measure: "upload of the Worker, gzipped",
-        goal: `< ${MOST_UPLOADED / 1000} kB`,
-        measured: `${digits(sizes.ours.gzip / 1000)} kB`,
-        met: sizes.ours.gzip < MOST_UPLOADED,
-        reason: "",
-      },
-      {
-        measure: "start-up time against the TypeScript Worker's",
-        goal: `≤ ${MOST_START}`,
-        measured: spread(whole),
-        met: whole.median <= MOST_START,
-        reason: "",
-      },
-    ],
+    goals: [uploadGoal(sizes.ours), startGoal(compared)],
   };
 }
 
-function text({ sizeRows, startRows, whole, rounds }) {
+function text({ sizeRows, startRows, compared: { whole, own, isTold }, rounds }) {
   const started = ["milliseconds to the first answer", "in all", "beyond an empty Worker"];
   return `
 What is uploaded: \`edge-worker/build\` as \`npm start\` and a deployment build it, and the rival bundled and minified by esbuild
@@ -127,7 +166,10 @@ ${table(started, startRows)}
 
 ![From nothing to the first answer](benchmarks/worker.svg)
 
-As a whole ours takes ${digits(whole.median)} times the rival's start. What the empty Worker with our wasm takes beyond an empty one is
-reading and compiling the wasm, which Cloudflare does once at the upload or keeps; from there to ours is its instance and the
+From nothing, workerd's own start in both, ours takes ${digits(whole.median)} times the rival's time. Beyond an empty Worker
+${isTold ? `it takes ${digits(own)} times the rival's, by the medians` : "the rival's time can't be told from noise, and a ratio of the two tells nothing"}.
+The goal is judged by both. The rival's own time can be told if it started later than the empty Worker in nine rounds of ten; else
+ours misses the goal only where it is above any that the rival may have. What the empty Worker with our wasm takes beyond an
+empty one is reading and compiling the wasm, which a platform can do once and keep; from there to ours is its instance and the
 first request. Not measured: Cloudflare's own start, which \`wrangler deploy\` prints as "Worker Startup Time".`;
 }

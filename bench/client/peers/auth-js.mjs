@@ -1,14 +1,14 @@
 // @supabase/auth-js, and Supabase Auth. Shown twice: much hangs on whether its access token is still valid when the
 // trouble begins.
 
-import { AWAY, HOUR, MINUTE, SECOND } from "../times.mjs";
+import { AWAY, HOUR, LEFT_OF_AUTH_JS, MINUTE, SECOND } from "../times.mjs";
 import { versionOf } from "../version.mjs";
 import { form, Rotation, refused } from "./server.mjs";
 
 /** As Supabase is set up at first: a refresh token that was used is taken once more for as long. */
 const REUSE = 10 * SECOND;
 
-export const authJsAboutToExpire = () => authJs("token about to expire", AWAY + 105 * SECOND);
+export const authJsAboutToExpire = () => authJs("token about to expire", AWAY + LEFT_OF_AUTH_JS);
 export const authJsExpired = () => authJs("token expired", AWAY - 5 * MINUTE);
 
 function authJs(which, life) {

@@ -45,9 +45,9 @@ export function plots(parts) {
 
 const verdict = (met) => (met ? "met" : "**not met**");
 
-function origin({ name }, { machine, measuredOn }) {
+function origin({ name }, { machine, measuredOn, commit }) {
   const { cpu, cores, memoryGiB, node, workerd } = machine;
-  return `<sub>\`npm run bench -- ${name}\`, ${measuredOn}: ${cores} × ${cpu}, ${memoryGiB} GiB, Node ${node}, workerd ${workerd}. Figures: [${name}.json](benchmarks/${name}.json).</sub>`;
+  return `<sub>\`npm run bench -- ${name}\`, ${measuredOn}${commit ? ` at ${commit}` : ""}: ${cores} × ${cpu}, ${memoryGiB} GiB, Node ${node}, workerd ${workerd}. Figures: [${name}.json](benchmarks/${name}.json).</sub>`;
 }
 
 const INTRO = `<!-- Written by \`npm run bench\`; changes are lost. The words are in bench/, the figures in docs/benchmarks/. -->

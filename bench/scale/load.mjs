@@ -25,7 +25,10 @@ const REFRESHES_A_DAY = (24 * 3600) / PERIOD;
 
 /** Refreshes a second while a run goes on, and over the minute that a run is woken for. */
 const RUN_RATE = CLOUDFLARE.width / SETTINGS.callSeconds;
-const RUN_A_SECOND = (RUN_RATE * SETTINGS.startForSeconds) / 60;
+const RUN_A_SECOND = RUN_RATE * (SETTINGS.startForSeconds / 60);
+
+/** A pace that is kept while runs start refreshes, over the minute. */
+const paced = (aSecond) => aSecond * (SETTINGS.startForSeconds / 60);
 
 /** A run writes its results once a second. */
 const TOLD_TOGETHER = RUN_RATE;
@@ -144,12 +147,12 @@ export function bounds(figures) {
     },
     {
       what: `\`UPSTREAM_CALLS_PER_SECOND=${SETTINGS.callsPerSecond}\``,
-      sessions: kept(SETTINGS.callsPerSecond),
+      sessions: kept(paced(SETTINGS.callsPerSecond)),
       remedy: "raise it, if the site agrees",
     },
     {
       what: `\`UPSTREAM_MAX_IN_FLIGHT=${SETTINGS.maxInFlight}\`, of which batches get ${inBatches}`,
-      sessions: kept(inBatches / SETTINGS.callSeconds),
+      sessions: kept(paced(inBatches / SETTINGS.callSeconds)),
       remedy: "raise it, if the site agrees",
     },
     {

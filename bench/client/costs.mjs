@@ -11,7 +11,7 @@ import { startServer } from "./serve.mjs";
 /** What is measured of each: a first status, one after a reload, processor time, and memory. */
 export const KINDS = ["first", "again", "task", "script", "heap", "wasm"];
 
-export const OURS_WITH_REACT = "this project's client, with React";
+const OURS_WITH_REACT = "this project's client, with React";
 const EMPTY = { name: "an empty page", page: "empty.mjs" };
 const REACT = { name: "React alone", page: "react.mjs" };
 

@@ -6,7 +6,7 @@ import { PLACES, TOKEN } from "./pages.mjs";
 import { startContestant } from "./workers.mjs";
 
 export const SIZES = [2_000, 100_000, 5_000_000];
-export const MEMORY_SIZES = [100_000, 1_000_000, 5_000_000, 20_000_000];
+const MEMORY_SIZES = [100_000, 1_000_000, 5_000_000, 20_000_000];
 
 /** How long one contestant's turn lasts, in ms: hundredths of a second are what the system counts. */
 const TURN_MS = 600;

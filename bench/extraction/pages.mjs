@@ -1,7 +1,7 @@
 // The pages that are measured. ASCII, so that characters are bytes.
 
 export const TOKEN = "69232|1766731601|03485f300f1a53a7e34143a0af9d2592";
-export const FINGERPRINT = "my0pz7di4kr8nuq718uecu4ev23fbosfp20z1q6smntm42ideb";
+const FINGERPRINT = "my0pz7di4kr8nuq718uecu4ev23fbosfp20z1q6smntm42ideb";
 
 export const PLACES = ["early", "late", "absent"];
 

@@ -113,8 +113,6 @@ class Client {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #problem: Told | null = null;
   #seen: number[] = [];
-  /** How often something was told to the other tabs. */
-  #written = 0;
 
   constructor({ url = "", getToken, user = "", sessionId }: RefreshClientOptions) {
     this.getToken = getToken;
@@ -151,7 +149,7 @@ class Client {
     await this.#turn(async () => {
       // Another tab may have done it while this one waited for its turn.
       const isDone = this.snapshot.refreshCount !== before;
-      if (!isDone && core.canRefresh(Date.now())) await this.#call(core, true);
+      return !isDone && core.canRefresh(Date.now()) && this.#call(core, true);
     });
   }
 
@@ -233,26 +231,28 @@ class Client {
   #work(): Promise<void> {
     this.#running ??= this.#turn(async () => {
       const core = this.#core;
+      let learnt = false;
       for (let want = core?.want(Date.now()); core && want; want = core.want(Date.now())) {
         if (!(await this.#call(core, want === 2))) break;
+        learnt = true;
       }
+      return learnt;
     }).finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
-  async #turn(work: () => Promise<void>): Promise<void> {
+  /** `work` answers whether there is something to tell the other tabs. */
+  async #turn(work: () => Promise<boolean>): Promise<void> {
     clearTimeout(this.#timer);
     const { signal } = this.#life;
     try {
       const hadTurn = await inTurn(this.#key, signal, async () => {
         this.#adopt();
         this.#publish();
-        const before = this.#written;
-        await work();
         // Else the next tab could have its turn before it is told.
-        if (this.#written !== before) await handover(signal);
+        if (await work()) await handover(signal);
       });
       if (!hadTurn && !signal.aborted) this.#core?.crowded(Date.now(), Math.random());
     } finally {
@@ -273,7 +273,6 @@ class Client {
       if (counted) {
         core.keep();
         write(this.#key, { core: take(core, KEPT), problem: this.#problem });
-        this.#written += 1;
       }
       return counted;
     } finally {

@@ -12,13 +12,11 @@ use access_token::{
     token::WantedKey,
 };
 use url::Url;
-use worker::{
-    AbortController, Context, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response,
-};
+use worker::{AbortController, Context, Headers, Method, RequestInit, RequestRedirect, Response};
 
 use crate::{
     config::Config,
-    log,
+    fetch, log,
     runtime::{CollectError, collect, now, outlive_the_asker, sleep, within},
 };
 
@@ -94,9 +92,9 @@ async fn fetch(source: &Url) {
     let controller = AbortController::default();
     let signal = controller.signal();
     let exchange = async {
-        let request = request(source).map_err(|_| "unreachable")?;
-        let response = Fetch::Request(request).send_with_signal(&signal).await;
-        read(response.map_err(|_| "unreachable")?).await
+        let init = init().map_err(|_| "unreachable")?;
+        let response = fetch::fetch(source.as_str(), &init, Some(&signal)).await;
+        read(response.map_err(|_| "unreachable")?.into()).await
     };
     let told = within(FETCH_BOUND, exchange).await.unwrap_or(Err("timed_out"));
     controller.abort();
@@ -106,7 +104,7 @@ async fn fetch(source: &Url) {
     with_cache(|cache| cache.answered(told.ok(), now()));
 }
 
-fn request(source: &Url) -> worker::Result<Request> {
+fn init() -> worker::Result<RequestInit> {
     let headers = Headers::new();
     headers.set("Accept", "application/json")?;
     let mut init = RequestInit::new();
@@ -114,7 +112,7 @@ fn request(source: &Url) -> worker::Result<Request> {
         .with_headers(headers)
         // Keys come from where they were said to be, and from nowhere else.
         .with_redirect(RequestRedirect::Manual);
-    Request::new_with_init(source.as_str(), &init)
+    Ok(init)
 }
 
 async fn read(mut response: Response) -> Result<KeySet, &'static str> {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use operations::messages::{self, DeliveryError, Message};
 use url::Url;
 use worker::{
-    AbortController, CacheMode, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    wasm_bindgen::JsValue,
+    AbortController, CacheMode, Headers, Method, RequestInit, RequestRedirect, wasm_bindgen::JsValue,
 };
 
 use crate::{
     config::{OWN_NAME, Receiver},
+    fetch::fetch,
     runtime::{Elapsed, now, within},
 };
 
@@ -53,14 +53,13 @@ async fn post(url: &Url, headers: Headers, body: &str) -> Result<(), DeliveryErr
         // Followed, a redirect would carry the message to another host, or lose its body.
         .with_redirect(RequestRedirect::Manual)
         .with_body(Some(JsValue::from_str(body)));
-    let request = Request::new_with_init(url.as_str(), &init).map_err(|_| DeliveryError::Unreachable)?;
     let controller = AbortController::default();
     let signal = controller.signal();
-    let answer = within(TIMEOUT, Fetch::Request(request).send_with_signal(&signal)).await;
+    let answer = within(TIMEOUT, fetch(url.as_str(), &init, Some(&signal))).await;
     // What it says besides is of no interest.
     controller.abort();
     match answer {
-        Ok(Ok(response)) => DeliveryError::of_status(response.status_code()).map_or(Ok(()), Err),
+        Ok(Ok(response)) => DeliveryError::of_status(response.status()).map_or(Ok(()), Err),
         Ok(Err(_)) => Err(DeliveryError::Unreachable),
         Err(Elapsed) => Err(DeliveryError::TimedOut),
     }

@@ -298,6 +298,11 @@ class World {
     return sessions.filter((session) => !session.alive || !session.accepts(tokens.get(session.id)));
   }
 
+  /** For runs that nobody waits for: what upstream has answered already may not be written yet. */
+  async untilInStep(sessions) {
+    await this.until(async () => (await this.outOfStep(sessions)).length === 0, "not all answers were written");
+  }
+
   /** For tests with one fault after the other: upstream's trouble never keeps the next call from it, nor casts doubt. */
   async neverSpareUpstream() {
     await this.sql.query(`

@@ -120,19 +120,23 @@ export function cpuTimes(pid) {
   return { user: user + usersChildren, system: system + systemsChildren };
 }
 
+const given = new Set();
+
 /**
  * A port of this machine that is free, and stays so until it is used: below those that systems hand out by themselves,
- * to servers that ask for any and to outgoing connections.
+ * to servers that ask for any and to outgoing connections. None is given twice.
  */
 export async function freePort() {
   for (;;) {
     const port = randomInt(20_000, 32_000);
+    if (given.has(port)) continue;
     const server = createServer();
     const isFree = await new Promise((resolve) => {
       server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
     });
     if (!isFree) continue;
     await new Promise((resolve) => server.close(resolve));
+    given.add(port);
     return port;
   }
 }

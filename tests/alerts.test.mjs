@@ -114,13 +114,15 @@ async function healAll() {
   await allDue();
 }
 
-// An outage of each kind: how it begins, how it ends, and what is told of it.
+// An outage of each kind: how it begins, how it ends, and what is told of it. Where sessions are counted, a run is over
+// before a tick looks, which looks beside its own run and could see half of it.
 const OUTAGES = {
   failure_rate: {
     async begin() {
       await ticks(1);
       await world.signInMany(12);
       failAll("expired_short_page");
+      await world.worker.batch();
     },
     async end() {
       await later(11);
@@ -156,6 +158,7 @@ const OUTAGES = {
     async begin() {
       const sessions = await world.signInMany(60);
       for (const session of sessions.slice(0, 8)) session.killed = true;
+      await world.worker.batch();
     },
     end: () => later(HOUR + 1),
     details: { expired: 8, exhausted: 0 },
@@ -164,6 +167,7 @@ const OUTAGES = {
     async begin() {
       await world.signInMany(4, { rotation: "grace" });
       failAll("markup_changed");
+      await world.worker.batch();
     },
     end: healAll,
     details: { sessions: 4 },
@@ -340,11 +344,11 @@ test("what is wrong with alerts' own settings is named at once, without its valu
   assert.match(missing.reason, /wrong: WEBHOOK_SECRET is missing[^;]*$/);
 });
 
-/** All of them were refreshed, and none was kept waiting. */
+/** All of them were refreshed, and none was kept waiting for an answer that is given up after five seconds. */
 async function assertRefreshedSince(began, sessions) {
   for (const { calls } of sessions) {
     assert.equal(calls.at(-1)?.answer, "refreshed");
-    assert.ok(calls.at(-1).end - began < 4_000, `${calls.at(-1).end - began} ms`);
+    assert.ok(calls.at(-1).end - began < 5_000, `${calls.at(-1).end - began} ms`);
   }
   assert.deepEqual(await world.outOfStep(sessions), []);
 }

@@ -316,7 +316,8 @@ test("who hangs up while the keys are fetched keeps nobody waiting, and costs no
   leave();
   const started = performance.now();
   assert.equal((await status(good, "", worker)).status, 200);
-  assert.ok(performance.now() - started < 3000, "it waited for somebody who had left");
+  // It would have waited for five seconds.
+  assert.ok(performance.now() - started < 4500, "it waited for somebody who had left");
   assert.equal(source.asked.length - asked, 1);
 });
 
@@ -404,26 +405,23 @@ test("an internal key that is nearly right takes as long as one that is all wron
   await assertAlike(guess(nearly), guess("x".repeat(INTERNAL_KEY.length)));
 });
 
-/** Told apart by nothing that a stopwatch sees: medians of calls in turn, within what noise does here. */
+/**
+ * Told apart by nothing that a stopwatch sees: calls in turn, compared pair by pair, within what noise does here. A
+ * median for each could be one of a busy machine here and one of an idle one there.
+ */
 async function assertAlike(one, other) {
-  const times = [[], []];
+  const timeOf = async (call) => {
+    const started = performance.now();
+    await call();
+    return performance.now() - started;
+  };
+  const ratios = [];
   for (let round = 0; round < 60; round += 1) {
-    for (const [index, call] of round % 2
-      ? [
-          [0, one],
-          [1, other],
-        ]
-      : [
-          [1, other],
-          [0, one],
-        ]) {
-      const started = performance.now();
-      await call();
-      times[index].push(performance.now() - started);
-    }
+    const times = new Map();
+    for (const call of round % 2 ? [one, other] : [other, one]) times.set(call, await timeOf(call));
+    ratios.push(times.get(one) / times.get(other));
   }
-  const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
-  const ratio = median(times[0]) / median(times[1]);
+  const ratio = ratios.sort((a, b) => a - b)[ratios.length >> 1];
   assert.ok(ratio > 0.6 && ratio < 1.65, `one takes ${ratio.toFixed(2)} times as long as the other`);
 }
 
@@ -699,6 +697,7 @@ for (const rateLimits of ["real", "none"]) {
     assert.ok(Number(limited.headers.get("retry-after")) <= 60);
     assert.equal((await from("203.0.113.1", as("bruno@example.com"))).status, 200, "others at that address go on");
     const calls = databaseCalls();
+    await awayFromTheMinutesEnd();
     const forged = await inTurn(1010, () => from("203.0.113.9", bearer("a.b.c")), 20);
     assert.deepEqual([count(forged, 401), count(forged, 429)], [1000, 10], "an address");
     const guesses = await inTurn(3, () =>

@@ -41,7 +41,7 @@ test("a body has ten seconds, however it dawdles", async () => {
   const seconds = (Date.now() - began) / 1000;
   for (const { request } of calls) request.destroy();
   assert.deepEqual(answers, Array(3).fill({ status: 408, code: "body_timeout" }));
-  assert.ok(seconds > 9 && seconds < 15, `after ${seconds} s`);
+  assert.ok(seconds > 9 && seconds < 30, `after ${seconds} s`);
   assert.equal(world.supabase.gateway.calls.length, 0);
 });
 

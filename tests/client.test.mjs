@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startBrowser, startPages } from "./support/browser.mjs";
 import { as, startWorld } from "./support/world.mjs";
 
-const WIDE = { timeout: 60_000 };
+const WIDE = { timeout: 120_000 };
 const ANA = "ana@example.com";
 const DAY = 24 * 60 * 60 * 1000;
 let world;
@@ -17,7 +17,8 @@ let context;
 
 before(async () => {
   pages = await startPages({ worker: () => world.worker.url });
-  world = await startWorld({ settings: { ALLOWED_ORIGINS: pages.url } });
+  // Upstream has to wait for what tabs do meanwhile, on however busy a machine.
+  world = await startWorld({ settings: { ALLOWED_ORIGINS: pages.url, REFRESH_TIMEOUT_SECONDS: "10" } });
   browser = await startBrowser();
 });
 beforeEach(async () => {
@@ -156,12 +157,27 @@ test("eight tabs make exactly one refresh, and all show its result", WIDE, async
   assert.equal(session.calls.length, 1);
 });
 
+const withoutLocks = () => context.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
+
 test("without Web Locks tabs take turns all the same", WIDE, async () => {
   const session = await world.signIn({ due: true });
-  await context.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
-  const tabs = await Promise.all(Array.from({ length: 3 }, () => open()));
+  await withoutLocks();
+  const release = session.hold();
+  const first = await open();
+  await world.until(() => session.calls.length > 0, "upstream was not asked");
+  const tabs = [first, ...(await Promise.all([open(), open()]))];
+  release();
   for (const tab of tabs) await tab.settled((shown) => shown.refreshCount === 1);
   assert.deepEqual(tabs.flatMap((tab) => tab.calls).sort(), ["GET", "POST"]);
+  assert.equal(session.calls.length, 1);
+});
+
+// Storage tells them of each other when the machine lets it: two may think it their turn, and the Worker keeps order.
+test("without Web Locks tabs that start at once make one refresh, and all show its result", WIDE, async () => {
+  const session = await world.signIn({ due: true });
+  await withoutLocks();
+  const tabs = await Promise.all(Array.from({ length: 3 }, () => open()));
+  for (const tab of tabs) await tab.settled((shown) => shown.refreshCount === 1);
   assert.equal(session.calls.length, 1);
 });
 
@@ -351,12 +367,23 @@ test("a Retry-After, in seconds or as a date, is kept to by itself, by hand, and
     await page.evaluate(() => window.client.checkStatus());
     await page.reload();
     await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+    const inTime = Date.now() - asked[0].at < 3900;
     await page.settled((now) => now.health === "healthy");
-    assert.equal(asked.length, 2, form);
+    // On a machine that stalled, what was done by hand came after the pause, and was lawful.
+    if (inTime) assert.equal(asked.length, 2, form);
     assert.ok(asked[1].at - asked[0].at >= 3900, `${form}: after ${asked[1].at - asked[0].at} ms`);
     await page.close();
   }
 });
+
+/** Until no call is under way or about to be: one would be taken for lost when the clock is put forward. */
+async function idle(page) {
+  const isIdle = async () => {
+    const { held, pending } = await navigator.locks.query();
+    return held.length + pending.length === 0;
+  };
+  await world.until(() => page.evaluate(isIdle), "a call does not end");
+}
 
 test("a storm of 503 for an hour makes few calls, and ends by itself", WIDE, async () => {
   let asked;
@@ -370,7 +397,7 @@ test("a storm of 503 for an hour makes few calls, and ends by itself", WIDE, asy
   for (let minute = 0; minute < 60; minute += 1) {
     await page.clock.fastForward(60_000);
     await page.evaluate(() => window.dispatchEvent(new Event("focus")));
-    await sleep(20);
+    await idle(page);
   }
   assert.ok(asked.length >= 5 && asked.length <= 18, `${asked.length} calls`);
   healthy = true;
@@ -380,7 +407,9 @@ test("a storm of 503 for an hour makes few calls, and ends by itself", WIDE, asy
 
 test("a call that is never answered is given up after ten seconds", WIDE, async () => {
   const prepare = async (page) => {
+    // It stands still but for what it is put forward: what this test itself takes would count as well.
     await page.clock.install();
+    await page.clock.pauseAt(Date.now() + 60_000);
     await answer(page, (count) => (count === 1 ? "hang" : fresh()));
   };
   const page = await open({}, { prepare });

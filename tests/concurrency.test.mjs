@@ -8,10 +8,12 @@ import { as, INTERNAL_KEY, startWorld } from "./support/world.mjs";
 
 let world;
 let other;
+// Nobody who is held here runs out of time, even where the machine is busy.
+const settings = { REFRESH_TIMEOUT_SECONDS: "10" };
 before(async () => {
-  world = await startWorld({ site: { latencyMs: 300 } });
+  world = await startWorld({ settings, site: { latencyMs: 300 } });
   // A second Worker, as in another of Cloudflare's places.
-  other = await world.startWorker();
+  other = await world.startWorker(settings);
 });
 beforeEach(() => world.reset());
 afterEach(() => world.check());
@@ -119,13 +121,14 @@ test("a lease is respected as long as it lasts, and the work is done once it ran
 });
 
 test("somebody else's refresh that takes too long is not waited for without end", WIDE, async () => {
+  const worker = await world.startWorker({ REFRESH_TIMEOUT_SECONDS: "1" });
   await world.signIn();
   await claimFor(world.sql, "ana@example.com");
   const started = Date.now();
-  const { status, body, headers } = await refresh();
+  const { status, body, headers } = await refresh(worker);
   assert.deepEqual([status, body.code], [429, "refresh_in_progress"]);
   assert.ok(Number(headers.get("retry-after")) >= 1);
-  assert.ok(Date.now() - started < 10_000);
+  assert.ok(Date.now() - started < 30_000, "the lease lasts a minute");
 });
 
 test("a sign-in during a refresh wins", WIDE, async () => {
@@ -175,13 +178,19 @@ test("a sign-in revives an expired session, by the database itself", async () =>
   assert.equal(renewed.calls[0].answer, "refreshed");
 });
 
+/** Hangs up, until workerd has taken notice: what it is asked afterwards it answers afterwards. */
+async function hangUp(leave) {
+  leave();
+  await sleep(100);
+  await world.worker.call("/healthz");
+}
+
 test("hazard 7: the work goes on when the user hangs up in the middle of it", WIDE, async () => {
   const session = await world.signIn();
   const release = session.hold();
   const leave = world.worker.callAndLeave("/api/auth/refresh", as("ana@example.com"));
   await world.until(() => session.calls.length > 0, "upstream was not asked");
-  leave();
-  await sleep(100);
+  await hangUp(leave);
   release();
   await world.until(async () => (await world.row(session)).refresh_count === 1, "the refresh was dropped");
   assert.equal(await world.isInStep(session), true);
@@ -198,8 +207,7 @@ test(
     const releases = sessions.map((session) => session.hold());
     const leave = world.worker.callAndLeave("/api/internal/refresh-sessions", { "x-api-key": INTERNAL_KEY });
     await world.until(() => world.site.requests.length === 6, "upstream was not asked");
-    leave();
-    await sleep(100);
+    await hangUp(leave);
     for (const release of releases) release();
     const { summary } = (await world.logged("run"))[0];
     assert.equal(summary.refreshed + summary.released, summary.claimed);
@@ -217,7 +225,7 @@ test(
   async () => {
     const session = await world.signIn({ due: true, rotation: "grace" });
     const before = await world.row(session);
-    const worker = await world.startWorker();
+    const worker = await world.startWorker(settings);
     let written = false;
     world.supabase.gateway.fail(({ path }) => {
       if (!path.endsWith("/finish_sessions") || written) return undefined;
@@ -233,14 +241,14 @@ test(
     assert.deepEqual(after.aimharder_cookies, before.aimharder_cookies);
     assert.ok(after.lease_expires_at > new Date(), "the lease still stands");
     await world.set(session, { lease_expires_at: new Date(Date.now() - 1) });
-    const heir = await world.startWorker();
+    const heir = await world.startWorker(settings);
     await heir.tick();
     assert.equal((await world.row(session)).refresh_count, 1);
     assert.equal(await world.isInStep(session), true);
     // The crash took every workerd of this process: start anew for what follows.
     await sleep(100);
     world.worker = heir;
-    other = await world.startWorker();
+    other = await world.startWorker(settings);
   },
 );
 

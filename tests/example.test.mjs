@@ -11,7 +11,7 @@ import { startBrowser } from "./support/browser.mjs";
 import { startWorld } from "./support/world.mjs";
 
 const { default: AxeBuilder } = await import(createRequire(import.meta.url).resolve("@axe-core/playwright"));
-const WIDE = { timeout: 60_000 };
+const WIDE = { timeout: 120_000 };
 const SHOTS = path.join(import.meta.dirname, "..", "target", "screenshots");
 let world;
 let app;
@@ -67,7 +67,7 @@ async function signIn(name, on = page) {
 }
 
 const english = (on = page) => on.locator("button[name=language][value=en]").click();
-const says = (text, on = page) => on.getByRole("status").filter({ hasText: text }).waitFor({ timeout: 15_000 });
+const says = (text, on = page) => on.getByRole("status").filter({ hasText: text }).waitFor({ timeout: 30_000 });
 const button = () => page.getByRole("button", { name: "Refresh now" });
 
 test("a newcomer signs in and sees a due session being refreshed", WIDE, async () => {

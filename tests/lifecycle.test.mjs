@@ -9,7 +9,8 @@ import { claimDue, claimFor } from "./support/sql.mjs";
 import { ago, as, INTERNAL_KEY, startWorld } from "./support/world.mjs";
 
 let world;
-const settings = { REFRESH_EXHAUST_AFTER: "3", REFRESH_TIMEOUT_SECONDS: "1" };
+// Time enough for an answer, even where the machine is busy.
+const settings = { REFRESH_EXHAUST_AFTER: "3", REFRESH_TIMEOUT_SECONDS: "4" };
 before(async () => (world = await startWorld({ settings, site: { keepAlive: false } })));
 beforeEach(async () => {
   await world.reset();
@@ -333,11 +334,13 @@ test("after a crash a session whose old token is still taken recovers by itself"
 });
 
 test("an answer that was lost puts a session in doubt; a login ends it", WIDE, async () => {
+  // With no time to try again within the attempt.
+  const hasty = await world.startWorker({ ...settings, REFRESH_TIMEOUT_SECONDS: "1" });
   for (const lost of ["commit_then_reset", "drip"]) {
     await world.reset();
     const session = await world.signIn({ due: true });
     session.fail(lost, { times: 1, pieceBytes: 20, pauseMs: 100 });
-    await world.worker.tick();
+    await hasty.tick();
     assert.notEqual((await world.row(session)).in_doubt_since, null, lost);
     let turns = 1;
     while ((await stateOf(session)) === "active" && turns < 9) {
@@ -400,7 +403,7 @@ test("how old a session was when it was found expired is on record", async () =>
   await world.worker.tick();
   const [{ outcome, age_seconds: age }] = await world.attempts(session);
   assert.equal(outcome, "expired");
-  assert.ok(age >= 2400 && age < 2405, `${age} s`);
+  assert.ok(age >= 2400 && age < 2460, `${age} s`);
 });
 
 test("how long sessions live is measured each hour, told, and held against the interval", async () => {

@@ -149,7 +149,7 @@ test("only the service role gets in", async () => {
 test("a claim over many rows reads the due ones alone", async () => {
   const { sql } = await start();
   await sql.query(`insert into auth_sessions (user_email, aimharder_token, aimharder_cookies, fingerprint, next_refresh_at)
-    select 'user' || n || '@example.com', '${TOKEN}', '${COOKIES}', 'f', now() + n * interval '1 second' - interval '20 seconds'
+    select 'user' || n || '@example.com', '${TOKEN}', '${COOKIES}', 'f', now() + n * interval '1 minute' - interval '20 minutes'
     from generate_series(1, 20000) n`);
   await sql.query("analyze auth_sessions");
   const { rows } = await sql.query(`explain (format json) select id from auth_sessions

@@ -12,7 +12,7 @@ import { serveFolder, startBrowser } from "./support/browser.mjs";
 import { as, startWorld } from "./support/world.mjs";
 
 const ROOT = path.join(import.meta.dirname, "..");
-const WIDE = { timeout: 150_000 };
+const WIDE = { timeout: 600_000 };
 const ANA = "ana@example.com";
 const QUIET = { NEXT_TELEMETRY_DISABLED: "1" };
 const say = () => {};
@@ -65,6 +65,8 @@ async function open(address) {
 }
 
 async function refreshesOnce(page, session) {
+  // First the page has to come to life, which in development takes its time.
+  await page.shown();
   await world.until(async () => (await page.shown()).refreshCount === 1, "it shows no refresh");
   const shown = await page.shown();
   assert.deepEqual([shown.state, shown.health, shown.error], ["active", "healthy", null]);
@@ -105,7 +107,7 @@ for (const bundler of ["turbopack", "webpack"]) {
     const address = `http://127.0.0.1:${port}`;
     try {
       const problem = () => `next dev is not ready:\n${lines.join("\n")}`;
-      await until(async () => (await fetch(address).catch(() => undefined))?.ok, { seconds: 90, every: 300, problem });
+      await until(async () => (await fetch(address).catch(() => undefined))?.ok, { seconds: 300, every: 300, problem });
       await refreshesOnce(await open(address), session);
     } finally {
       await stop(server);

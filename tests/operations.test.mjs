@@ -95,9 +95,10 @@ describe("history", () => {
 
   test("an attempt counts in its own hour", async () => {
     const session = await world.signIn();
-    for (const [index, hours] of [1, 2, 2, 30].entries()) {
-      await pastAttempts(session, 10, hours * HOUR, { age: 1000 + index });
-    }
+    // All as of one moment: with an hour's end between them, two of these hours could be one.
+    await Promise.all(
+      [1, 2, 2, 30].map((hours, index) => pastAttempts(session, 10, hours * HOUR, { age: 1000 + index })),
+    );
     await world.worker.tick();
     const hours = await rows(`select hour, count::int from refresh_hours
       where kind = 'attempt' and hour > '-infinity' order by hour desc`);
@@ -128,12 +129,15 @@ describe("history", () => {
 
   test("a Worker's death loses no attempt from the count", WIDE, async () => {
     const sessions = await world.signInMany(120, { rotation: "grace", latencyMs: 60 });
+    // The call of the one that is claimed last: without it the run could end before its Worker is killed.
+    const release = sessions[0].hold();
     const written = async () => (await one("select count(*)::int from refresh_attempts")).count;
-    const victim = await world.startWorker();
+    const victim = await world.startWorker({ REFRESH_TIMEOUT_SECONDS: "20" });
     const run = victim.tick().catch(() => "crashed");
     await world.until(async () => (await written()) >= 20, "the batch does not get on");
     victim.crash();
     await run;
+    release();
     await leasesAreOver();
     world.worker = await world.startWorker({ INTERNAL_API_KEY_PREVIOUS: PREVIOUS_KEY });
     await world.worker.tick();
@@ -230,7 +234,8 @@ describe("views", () => {
       { session_id: sessions[5].id, attempts: 1, refreshed: 1 },
     );
     const runs = await rows("select trigger, claimed, duration_ms::int as ms from slowest_runs");
-    assert.deepEqual([runs[0].trigger, runs[0].claimed], ["cron", 12]);
+    // Which of the two took longer is left to chance.
+    assert.deepEqual(runs.map(({ trigger, claimed }) => `${trigger} ${claimed}`).sort(), ["cron 0", "cron 12"]);
     assert.ok(runs.every(({ ms }, index) => index === 0 || ms <= runs[index - 1].ms));
     const failing = await rows(`select id, last_refresh_error as error, consecutive_failures as failures, failing_since
       from sessions_failing order by last_refresh_error`);
@@ -326,26 +331,33 @@ describe("metrics", () => {
   test("they say what the database has, in one call of it", WIDE, async () => {
     await mixedRun();
     const late = await world.signIn({ email: "late@example.com" });
-    const due = ago(600);
-    await world.set(late, { next_refresh_at: due, last_refresh_date: ago(2000), signed_in_at: ago(4000) });
+    const [due, alive] = [ago(600), ago(2000)];
+    await world.set(late, { next_refresh_at: due, last_refresh_date: alive, signed_in_at: ago(4000) });
     const disabled = await world.signIn({ email: "disabled@example.com", row: { auto_refresh_enabled: false } });
     await world.worker.call("/api/internal/refresh-sessions", {
       method: "POST",
       json: { batchSize: 1 },
       headers: { "x-api-key": INTERNAL_KEY },
     });
-    await world.set(late, { next_refresh_at: due, last_refresh_date: ago(2000), signed_in_at: ago(4000) });
-    await world.sql.query(`update refresh_stock set counted_at = null;
+    await world.set(late, { next_refresh_at: due, last_refresh_date: alive, signed_in_at: ago(4000) });
+    // Who looks doesn't count anew where that took more than five milliseconds.
+    await world.sql.query(`update refresh_stock set counted_at = null, cost_ms = 0;
       insert into refresh_alerts (kind, since, told_at) values ('failure_rate', now(), now());
       insert into refresh_messages (kind, body, created_at, next_try_at, last_error)
         values ('alert', '{}', now() - interval '90 seconds', now(), 'timed_out')`);
+    const { created_at: queued } = await one("select created_at from refresh_messages");
     world.supabase.gateway.calls.length = 0;
+    const began = Date.now();
     const seen = await scrape();
     assert.deepEqual(
       world.supabase.gateway.calls.map(({ path: where }) => where),
       ["/rest/v1/rpc/metrics"],
     );
     const close = (name, wanted, by) => assert.ok(Math.abs(seen[name] - wanted) <= by, `${name}: ${seen[name]}`);
+    // Ages are as of the moment that is told with them.
+    const moment = seen.database_timestamp_seconds;
+    assert.ok(moment >= began / 1000 - 1 && moment <= Date.now() / 1000 + 1, `${moment}`);
+    const since = (date) => moment - date.getTime() / 1000;
     for (const { label, count } of await noted())
       assert.equal(seen[`attempts_total{outcome="${label}"}`], count, label);
     assert.equal(seen['attempts_total{outcome="throttled"}'], 0, "what never was is there");
@@ -358,9 +370,9 @@ describe("metrics", () => {
     const quick = await one("select count(*)::int from refresh_attempts where duration_ms <= 250");
     assert.equal(seen['upstream_latency_seconds_bucket{le="0.25"}'], quick.count);
     assert.equal(seen.due_sessions, 1);
-    close("oldest_due_age_seconds", 2000, 5);
-    close("oldest_due_overdue_seconds", 600, 5);
-    close("oldest_session_age_seconds", 2000, 5);
+    close("oldest_due_age_seconds", since(alive), 1);
+    close("oldest_due_overdue_seconds", since(due), 1);
+    close("oldest_session_age_seconds", since(alive), 1);
     assert.equal(seen.sessions_late, 1);
     const states = ["healthy", "failing", "expired", "exhausted", "disabled"];
     assert.deepEqual(
@@ -377,10 +389,9 @@ describe("metrics", () => {
     assert.equal(seen['alert_firing{alert="failure_rate"}'], 1);
     assert.equal(seen['alert_firing{alert="breaker_open"}'], 0);
     assert.equal(seen['undelivered_messages{kind="alert"}'], 1);
-    close("undelivered_oldest_age_seconds", 90, 5);
+    close("undelivered_oldest_age_seconds", since(queued), 1);
     assert.equal(seen.delivery_failing, 1);
     close("last_tick_timestamp_seconds", Date.now() / 1000, 30);
-    close("database_timestamp_seconds", Date.now() / 1000, 5);
     assert.ok(disabled.id);
   });
 

@@ -459,11 +459,11 @@ test("a wrong key, a page in place of JSON, a redirect and silence each have the
     [{ status: 503, text: "<html>down</html>" }, /not its JSON \(status 503\)/],
     [{ status: 200, text: '{"ok":true}' }, /not its JSON/],
     [{ status: 302, headers: { location: "/login" }, text: "" }, /answers with a redirect \(status 302\)/],
-    [() => new Promise(() => {}), /did not answer within 1 s\./],
+    [() => new Promise(() => {}), /did not answer within 1 s\./, "--timeout", "1"],
   ];
-  for (const [answer, sentence] of cases) {
+  for (const [answer, sentence, ...more] of cases) {
     worker.answers = { [name]: answer };
-    const { code, stdout, stderr } = await asked("due", "--timeout", "1");
+    const { code, stdout, stderr } = await asked("due", ...more);
     assert.deepEqual([code, stdout], [2, ""], String(sentence));
     assert.match(stderr, sentence);
   }

@@ -15,6 +15,9 @@ const ROOT = path.join(import.meta.dirname, "..");
 const PAGES = Number(process.env.PAGES ?? 400);
 const FROM = Number(process.env.SEED ?? 1);
 
+/** The reader may have to be compiled first. */
+const WIDE = { timeout: 600_000 };
+
 const ONE = "69232|1766731601|03485f300f1a53a7e34143a0af9d2592";
 const TWO = "69232|1766731602|93485f300f1a53a7e34143a0af9d2593";
 
@@ -24,7 +27,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-test("what the reader finds is what a browser keeps", async () => {
+test("what the reader finds is what a browser keeps", WIDE, async () => {
   const pages = Array.from({ length: PAGES }, (_, index) => agreedPage(FROM + index));
   const wrong = [];
   let tokens = 0;
@@ -37,7 +40,7 @@ test("what the reader finds is what a browser keeps", async () => {
   assert.ok(tokens > PAGES / 2 && tokens < PAGES, `${tokens} of ${PAGES} pages keep a token`);
 });
 
-test("they disagree where that is known, and as it is known", async () => {
+test("they disagree where that is known, and as it is known", WIDE, async () => {
   const pages = DISAGREEMENTS.flatMap(([kind, , expected, variants]) =>
     variants.map((make) => {
       const made = make(ONE, TWO);

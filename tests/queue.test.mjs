@@ -8,7 +8,7 @@ import { startWorld } from "./support/world.mjs";
 let world;
 let free;
 before(async () => {
-  world = await startWorld({ site: { latencyMs: 20 } });
+  world = await startWorld({ settings: PATIENT, site: { latencyMs: 20 } });
   // The free plan's bound on fetches alone.
   free = await world.startWorker(FREE);
 });
@@ -16,7 +16,9 @@ beforeEach(() => world.reset());
 afterEach(() => world.check());
 after(() => world?.stop());
 
-const FREE = { SUBREQUEST_LIMIT: "50", REFRESH_SESSIONS_PER_RUN: "1000" };
+// No call comes to nothing because the machine is busy.
+const PATIENT = { REFRESH_TIMEOUT_SECONDS: "10" };
+const FREE = { ...PATIENT, SUBREQUEST_LIMIT: "50", REFRESH_SESSIONS_PER_RUN: "1000" };
 const WIDE = { timeout: 60_000 };
 const WAKE = { wake: "claim" };
 const triggers = () => world.events("run").map((run) => run.trigger);
@@ -52,7 +54,7 @@ test(
 );
 
 test("on the free plan a run stays within its processor time, and helpers do the rest", WIDE, async () => {
-  const worker = await world.startWorker({ SUBREQUEST_LIMIT: "50" });
+  const worker = await world.startWorker({ ...PATIENT, SUBREQUEST_LIMIT: "50" });
   const sessions = await world.signInMany(50);
   await worker.tick();
   await world.until(() => triggers().length === 5, "four helpers were to be woken");
@@ -96,9 +98,12 @@ test("a message that is lost costs a minute at the most: the next tick wakes aga
   const sessions = await world.signInMany(90);
   const lossy = await world.startWorker({ ...FREE, REFRESH_QUEUE_ENABLED: "false" });
   await lossy.tick();
-  assert.ok((await world.logged("run"))[0].summary.remaining > 0);
+  const { remaining } = (await world.logged("run"))[0].summary;
+  assert.ok(remaining > 0);
   await free.tick();
-  await world.until(() => sessions.every((session) => session.calls.length === 1), "not all were called for");
+  // A run for each thirty that were left: a helper that is still on its way would reach into the next test.
+  await world.until(() => triggers().length === 1 + Math.ceil(remaining / 30), "not all helpers came");
+  assert.deepEqual(presented(sessions), [1]);
   await world.untilInStep(sessions);
 });
 
@@ -123,6 +128,7 @@ test("messages are acknowledged or retried one by one; an unreadable one keeps n
   assert.ok(result.retryMessages.every(({ delaySeconds }) => delaySeconds > 0));
   assert.deepEqual(presented(sessions), [1]);
   assert.equal((await world.logged("unreadable_message", 6)).length, 6);
+  await world.logged("run");
   assert.deepEqual(triggers(), ["queue"], "several messages are one run");
 });
 
@@ -153,7 +159,8 @@ test("a tick that can't learn what there is to do works by itself", async () => 
 });
 
 test("six calls at once in each invocation, and width comes from invocations", WIDE, async () => {
-  await world.signInMany(120, { latencyMs: 150 });
+  // Slow, so that an invocation that begins a second or two after the others finds something to do.
+  await world.signInMany(120, { latencyMs: 500 });
   await Promise.all(Array.from({ length: 4 }, () => world.worker.deliver(WAKE)));
   const runs = await world.logged("run", 4);
   assert.ok(

@@ -68,7 +68,8 @@ export async function startPages({ worker } = {}) {
 
 function handOn(request, response, target) {
   const { method, headers } = request;
-  const onward = httpRequest(target, { method, headers: { ...headers, host: target.host } }, (answer) => {
+  const options = { method, headers: { ...headers, host: target.host }, agent: false };
+  const onward = httpRequest(target, options, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);
   });

@@ -12,6 +12,8 @@ export async function startReceiver() {
   receiver.behave = (choose = () => 204) => (receiver.choose = choose);
   receiver.behave();
   const server = createServer((request, response) => serve(receiver, request, response));
+  // workerd keeps its connections open for longer than Node's five seconds, and would meet closed ones.
+  server.keepAliveTimeout = 120_000;
   const listen = (port) =>
     new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   await listen(0);

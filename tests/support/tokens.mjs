@@ -49,6 +49,8 @@ export async function startKeySource(keys) {
     if (location) response.setHeader("location", location);
     response.writeHead(status, { "content-type": "application/json" }).end(body);
   });
+  // workerd keeps its connections open for longer than Node's five seconds, and would meet closed ones.
+  server.keepAliveTimeout = 120_000;
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   source.url = `http://127.0.0.1:${server.address().port}/auth/v1/.well-known/jwks.json`;
   source.stop = async () => {

@@ -118,7 +118,8 @@ class Worker {
     const type = json === undefined ? {} : { "content-type": "application/json" };
     const response = await fetch(`${this.url}${route}`, {
       method,
-      headers: { ...type, ...headers },
+      // workerd ends an idle connection after some seconds, perhaps just as a call sets out on it.
+      headers: { ...type, connection: "close", ...headers },
       body: sent,
       redirect: "manual",
     });

@@ -112,9 +112,11 @@ async function findBinaries() {
   const copy = path.join(tmpdir(), `keepalive-postgres-${version}`);
   const binary = (program) => path.join(copy, "bin", program);
   const found = { postgres: binary("postgres"), initdb: binary("initdb") };
+  // Not where another process has just made it.
+  const isThere = existsSync(copy);
   const isWhole = Object.values(found).every((file) => existsSync(file)) && statSync(copy).uid === 0;
   if (!isWhole) {
-    rmSync(copy, { recursive: true, force: true });
+    if (isThere) rmSync(copy, { recursive: true, force: true });
     copyWhole(path.join(home, "native"), copy);
   }
   return found;

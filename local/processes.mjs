@@ -124,11 +124,14 @@ const given = new Set();
 
 /**
  * A port of this machine that is free, and stays so until it is used: below those that systems hand out by themselves,
- * to servers that ask for any and to outgoing connections. None is given twice.
+ * to servers that ask for any and to outgoing connections. None is given twice, nor to two files of tests that run at
+ * the same time.
  */
 export async function freePort() {
+  // node:test numbers its processes from 1.
+  const share = Number(process.env.NODE_TEST_WORKER_ID ?? 0) % 8;
   for (;;) {
-    const port = randomInt(20_000, 32_000);
+    const port = randomInt(20_000, 21_500) + 1_500 * share;
     if (given.has(port)) continue;
     const server = createServer();
     const isFree = await new Promise((resolve) => {

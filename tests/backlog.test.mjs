@@ -10,9 +10,7 @@ import { startWorld } from "./support/world.mjs";
 const LARGE = 10_000;
 
 let world;
-// No call comes to nothing because the machine is busy.
-const PATIENT = { REFRESH_TIMEOUT_SECONDS: "10" };
-const settings = { ...PATIENT, REFRESH_BATCH_SIZE: "100" };
+const settings = { REFRESH_BATCH_SIZE: "100" };
 before(async () => (world = await startWorld({ settings, site: { keepAlive: false } })));
 beforeEach(() => world.reset());
 afterEach(() => world.check());
@@ -114,14 +112,14 @@ test("a bad day: one call in ten goes wrong, upstream's and the database's alike
 
 test("a Worker killed in the middle of its batch loses at most what was in flight", WIDE, async (context) => {
   const sessions = await world.signInMany(300, { rotation: "grace", latencyMs: 100 });
-  const victim = await world.startWorker(PATIENT);
+  const victim = await world.startWorker();
   const run = victim.tick().catch(() => "crashed");
   await world.until(async () => (await count("refresh_count = 1")) >= 40, "the batch does not get on");
   world.worker.crash();
   await run;
   const inFlight = sessions.filter((session) => session.calls.some((call) => call.answer)).length;
   await leasesAreOver();
-  world.worker = await world.startWorker(PATIENT);
+  world.worker = await world.startWorker();
   // By now what was on its way to the database is there.
   const written = await count("refresh_count = 1");
   await world.worker.tick();

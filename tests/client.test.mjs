@@ -17,8 +17,7 @@ let context;
 
 before(async () => {
   pages = await startPages({ worker: () => world.worker.url });
-  // Upstream has to wait for what tabs do meanwhile, on however busy a machine.
-  world = await startWorld({ settings: { ALLOWED_ORIGINS: pages.url, REFRESH_TIMEOUT_SECONDS: "10" } });
+  world = await startWorld({ settings: { ALLOWED_ORIGINS: pages.url } });
   browser = await startBrowser();
 });
 beforeEach(async () => {

@@ -8,12 +8,10 @@ import { as, INTERNAL_KEY, startWorld } from "./support/world.mjs";
 
 let world;
 let other;
-// Nobody who is held here runs out of time, even where the machine is busy.
-const settings = { REFRESH_TIMEOUT_SECONDS: "10" };
 before(async () => {
-  world = await startWorld({ settings, site: { latencyMs: 300 } });
+  world = await startWorld({ site: { latencyMs: 300 } });
   // A second Worker, as in another of Cloudflare's places.
-  other = await world.startWorker(settings);
+  other = await world.startWorker();
 });
 beforeEach(() => world.reset());
 afterEach(() => world.check());
@@ -225,7 +223,7 @@ test(
   async () => {
     const session = await world.signIn({ due: true, rotation: "grace" });
     const before = await world.row(session);
-    const worker = await world.startWorker(settings);
+    const worker = await world.startWorker();
     let written = false;
     world.supabase.gateway.fail(({ path }) => {
       if (!path.endsWith("/finish_sessions") || written) return undefined;
@@ -241,14 +239,14 @@ test(
     assert.deepEqual(after.aimharder_cookies, before.aimharder_cookies);
     assert.ok(after.lease_expires_at > new Date(), "the lease still stands");
     await world.set(session, { lease_expires_at: new Date(Date.now() - 1) });
-    const heir = await world.startWorker(settings);
+    const heir = await world.startWorker();
     await heir.tick();
     assert.equal((await world.row(session)).refresh_count, 1);
     assert.equal(await world.isInStep(session), true);
     // The crash took every workerd of this process: start anew for what follows.
     await sleep(100);
     world.worker = heir;
-    other = await world.startWorker(settings);
+    other = await world.startWorker();
   },
 );
 

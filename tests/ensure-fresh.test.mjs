@@ -9,8 +9,7 @@ import { claimFor } from "./support/sql.mjs";
 import { ago, ahead, as, startWorld } from "./support/world.mjs";
 
 let world;
-// Long: upstream has to wait for what a test does meanwhile, on however busy a machine.
-before(async () => (world = await startWorld({ settings: { REFRESH_TIMEOUT_SECONDS: "10" } })));
+before(async () => (world = await startWorld()));
 beforeEach(() => world.reset());
 afterEach(() => world.check());
 after(() => world?.stop());
@@ -241,12 +240,7 @@ test("what is wrong with a request is named", async () => {
 
 test("within the free plan's calls: what can't be done is told as spared, and nothing is lost", WIDE, async () => {
   for (const pace of ["10000", "5"]) {
-    const worker = await world.startWorker({
-      SUBREQUEST_LIMIT: "50",
-      UPSTREAM_CALLS_PER_SECOND: pace,
-      // Time for all three calls of a session, however slow the machine.
-      REFRESH_TIMEOUT_SECONDS: "10",
-    });
+    const worker = await world.startWorker({ SUBREQUEST_LIMIT: "50", UPSTREAM_CALLS_PER_SECOND: pace });
     await world.reset();
     const sessions = await signInMany(100);
     // Each of the first ones takes three calls.

@@ -6,9 +6,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import { as, startWorld } from "./support/world.mjs";
 
 let world;
-// No call comes to nothing because the machine is busy.
-const PATIENT = { REFRESH_TIMEOUT_SECONDS: "10" };
-before(async () => (world = await startWorld({ settings: PATIENT })));
+before(async () => (world = await startWorld()));
 beforeEach(() => world.reset());
 afterEach(() => world.check());
 after(() => world?.stop());
@@ -46,7 +44,7 @@ test(
   "calls under way keep to the limit over all Workers, and an eighth of it is for those who wait",
   WIDE,
   async () => {
-    const limits = { ...PATIENT, UPSTREAM_MAX_IN_FLIGHT: "8" };
+    const limits = { UPSTREAM_MAX_IN_FLIGHT: "8" };
     const workers = await Promise.all([1, 2, 3].map(() => world.startWorker(limits)));
     const sessions = await world.signInMany(60, { latencyMs: 200 });
     const runs = workers.map((worker) => worker.batch({ batchSize: 10 }));
@@ -60,7 +58,7 @@ test(
 );
 
 test("calls a second keep to the limit over all Workers", WIDE, async () => {
-  const limits = { ...PATIENT, UPSTREAM_CALLS_PER_SECOND: "10" };
+  const limits = { UPSTREAM_CALLS_PER_SECOND: "10" };
   const workers = await Promise.all([1, 2].map(() => world.startWorker(limits)));
   const sessions = await world.signInMany(60);
   const used = workers[0].cpuSeconds();
@@ -172,7 +170,7 @@ test("a probe whose Worker died is followed by another", WIDE, async () => {
 });
 
 test("429 for several slows all down and pauses them for as long as upstream said", WIDE, async () => {
-  const worker = await world.startWorker({ ...PATIENT, UPSTREAM_CALLS_PER_SECOND: "100" });
+  const worker = await world.startWorker({ UPSTREAM_CALLS_PER_SECOND: "100" });
   const sessions = await world.signInMany(20);
   // Not due, and so never asked, however many are before the others' answers are written.
   await world.signIn({ email: "user20@example.com" });

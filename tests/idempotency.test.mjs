@@ -236,7 +236,8 @@ test("what says only that nothing was tried is not kept", async () => {
   await world.set(session, { last_attempt_at: null });
 
   const { session: leased } = await claimFor(world.sql, ANA);
-  assert.equal((await refresh({ key: "k" })).body.code, "refresh_in_progress");
+  const hasty = await world.startWorker({ REFRESH_TIMEOUT_SECONDS: "1" });
+  assert.equal((await refresh({ key: "k", worker: hasty })).body.code, "refresh_in_progress");
   assert.ok(leased.fence > 0);
   await world.set(session, { lease_holder: null, lease_expires_at: null });
 

@@ -183,7 +183,7 @@ globalThis.fetch = async (address, ...rest) => {
 test("a panic costs the requests in flight, and no other: a new instance answers, and leases tell what was lost", async (t) => {
   const world = await startWorld();
   t.after(() => world.stop());
-  const worker = await world.startWorker({}, { prelude: FAULT });
+  const worker = await world.startWorker({ REFRESH_TIMEOUT_SECONDS: "5" }, { prelude: FAULT });
   const [ana, bruno] = [await world.signIn(), await world.signIn({ email: "bruno@example.com" })];
   // Not by worker.call: what the platform answers in the Worker's place is in no contract.
   const call = (method, email) => fetch(`${worker.url}/api/auth/refresh`, { method, headers: as(email) });

@@ -112,7 +112,7 @@ async function findBinaries() {
   const copy = path.join(tmpdir(), `keepalive-postgres-${version}`);
   const binary = (program) => path.join(copy, "bin", program);
   const found = { postgres: binary("postgres"), initdb: binary("initdb") };
-  // Not where another process has just made it.
+  // Looked at first: what another process makes from here on is whole, and in use.
   const isThere = existsSync(copy);
   const isWhole = Object.values(found).every((file) => existsSync(file)) && statSync(copy).uid === 0;
   if (!isWhole) {

@@ -68,7 +68,8 @@ export function processes() {
   const list = execFileSync("ps", ["-A", "-ww", "-o", "pid=,ppid=,pgid=,stat=,args="], format);
   const rows = list.split("\n").map((line) => line.match(/^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/));
   return rows
-    .filter((row) => row && !row[4].startsWith("Z"))
+    // Ended, but for those of whose threads ("l") some are not: such a one has its ports still.
+    .filter((row) => row && (!row[4].startsWith("Z") || row[4].includes("l")))
     .map(([, pid, parent, group, , command]) => ({
       pid: Number(pid),
       parent: Number(parent),

@@ -118,7 +118,7 @@ async function tick(worker, supabase) {
   const response = await worker.tick();
   if (!response.ok) return say(`cron tick: the Worker answered ${response.status}`);
   // Its log comes by another way than its answer.
-  await until(() => runsShown > told, { seconds: 10 }).catch(() => {});
+  await until(() => runsShown > told, { seconds: 5 }).catch(() => {});
   if (!supabase) return undefined;
   const { rows } = await supabase.sql.query(
     `select session.user_email, attempt.outcome, attempt.upstream_status, attempt.tries, attempt.duration_ms,

@@ -126,8 +126,9 @@ test("a Worker killed in the middle of its batch loses at most what was in fligh
   assert.deepEqual(await world.outOfStep(sessions), []);
   assert.equal(await count("refresh_count = 1"), 300);
   const twice = sessions.filter((session) => session.calls.length > 1).length;
-  // What came within the second before the crash, at some 60 calls a second, was not written yet.
-  assert.ok(twice <= 6 + 75, `${twice} were presented again`);
+  // What came within the second before the crash, at some 60 calls a second, was not written yet, and what came while
+  // the last write was under way.
+  assert.ok(twice <= 6 + 120, `${twice} were presented again`);
   assert.ok(twice >= inFlight - written);
   const { rows } = await world.sql.query(
     "select count(*)::int as count from refresh_attempts where outcome = 'abandoned'",

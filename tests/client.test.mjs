@@ -178,6 +178,8 @@ test("without Web Locks tabs that start at once make one refresh, and all show i
   const tabs = await Promise.all(Array.from({ length: 3 }, () => open()));
   for (const tab of tabs) await tab.settled((shown) => shown.refreshCount === 1);
   assert.equal(session.calls.length, 1);
+  const calls = tabs.flatMap((tab) => tab.calls);
+  assert.ok(calls.length < 6, `not each by itself: ${calls}`);
 });
 
 test("without storage a tab is on its own, and works", WIDE, async () => {

@@ -55,11 +55,12 @@ test("schemathesis finds nothing", WIDE, async () => {
   const stopWaiting = makeDueAgain();
   const options = ["--config-file", path.join(HERE, "schemathesis.toml"), "run", await contract({ closed: true })];
   options.push("--url", world.worker.url, "--checks", "all", "--max-examples", "100", "--seed", "6");
+  // Where the breaker is open, ensure-fresh waits for the bound of a call and eight seconds, and calls then.
   options.push(
     "--generation-database",
     "none",
     "--request-timeout",
-    "20",
+    "60",
     "--report-ndjson-path",
     report,
     "--no-color",

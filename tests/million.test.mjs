@@ -31,7 +31,8 @@ const LARGE_TABLES = ["auth_sessions", "refresh_attempts"];
 let supabase;
 before(async () => {
   supabase = await startSupabase();
-  // Autovacuum comes when it likes. What is touched changes then, and no dead row's place is used while it analyses.
+  // It comes when it likes, and changes how many pages a call touches: by what it removes, and, while it analyses, by
+  // keeping dead rows' places from being used again.
   await supabase.sql.query("alter system set autovacuum = off");
   await supabase.sql.query("select pg_reload_conf()");
 });

@@ -55,6 +55,8 @@ const REACHED = [
 
 let supabase;
 let sql;
+// Cargo may have to build it.
+const BUILD = { timeout: 600_000 };
 before(async () => {
   execFileSync(realCargo(), ["build", "--quiet", "--locked", "-p", "simulation"], { cwd: ROOT, stdio: "inherit" });
   supabase = await startSupabase();
@@ -65,7 +67,7 @@ before(async () => {
     as $$ select 'epoch'::timestamptz + current_setting('keepalive.test_now')::bigint * interval '1 microsecond' $$;
     create or replace function public.keepalive_unit() returns float8 language sql volatile
     as $$ select current_setting('keepalive.test_unit')::float8 $$`);
-});
+}, BUILD);
 after(async () => {
   await sql?.end();
   await supabase?.stop();

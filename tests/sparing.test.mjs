@@ -76,13 +76,13 @@ test("calls a second keep to the limit over all Workers", WIDE, async () => {
 });
 
 test("an upstream that is down is left alone, tried with one probe, and comes back without a herd", WIDE, async () => {
-  // Slow, so that the breaker is open before many more have begun, however long the database takes.
+  // Slow, so that no more than three rounds of six begin in the three seconds that an answer may wait to be written.
   const sessions = await world.signInMany(40, { latencyMs: 500 });
   for (const session of sessions) session.fail("unavailable");
   await world.worker.batch({ batchSize: 10 });
   assert.equal((await upstream()).breaker, "open");
   const asked = world.site.requests.length;
-  assert.ok(asked <= 3 * 16, `${asked} calls, repetitions included`);
+  assert.ok(asked <= 3 * 18, `${asked} calls, repetitions included`);
   for (const session of sessions) session.latencyMs = 0;
 
   await allDue();
@@ -162,11 +162,10 @@ test("a probe whose Worker died is followed by another", WIDE, async () => {
   assert.equal((await world.worker.batch()).status, 503);
   await breakerIsOver();
   // The second is for where the first one's probe takes longer than the second that is waited for it.
-  const runs = [await world.worker.batch(), await world.worker.batch()];
-  assert.equal(
-    runs.reduce((sum, { body }) => sum + body.refreshed, 0),
-    3,
-  );
+  const { body: first } = await world.worker.batch();
+  const { body: second } = await world.worker.batch();
+  assert.equal(first.refreshed + second.refreshed, 3);
+  assert.ok(first.refreshed === 3 || first.durationMs >= 1000, "it goes on when its probe comes back");
 });
 
 test("429 for several slows all down and pauses them for as long as upstream said", WIDE, async () => {
@@ -179,7 +178,7 @@ test("429 for several slows all down and pauses them for as long as upstream sai
   await worker.batch({ batchSize: 6 });
   const told = await upstream();
   assert.ok(told.rate <= 50, `${told.rate} a second`);
-  assert.ok(told.paused_until - before >= 59_500);
+  assert.ok(told.paused_until - before >= 59_500 && told.paused_until - Date.now() <= 60_000);
   const asked = world.site.requests.length;
   const spared = await refresh(20, worker);
   assert.deepEqual([spared.status, spared.body.code], [503, "upstream_spared"]);

@@ -68,6 +68,7 @@ export async function startPages({ worker } = {}) {
 
 function handOn(request, response, target) {
   const { method, headers } = request;
+  // No agent, which would use a connection again that workerd is about to end.
   const options = { method, headers: { ...headers, host: target.host }, agent: false };
   const onward = httpRequest(target, options, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);

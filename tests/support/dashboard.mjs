@@ -24,7 +24,8 @@ export function passUntil(end) {
 export async function ask(world, path, { cookie, form, headers = { origin: world.worker.url } } = {}) {
   const response = await fetch(`${world.worker.url}${BASE}${path}`, {
     method: form ? "POST" : "GET",
-    headers: { ...(cookie && { cookie }), ...(form && headers) },
+    // As in world.mjs: an idle connection may be ended just as a call sets out on it.
+    headers: { connection: "close", ...(cookie && { cookie }), ...(form && headers) },
     body: form && new URLSearchParams(form),
     redirect: "manual",
   });

@@ -230,10 +230,11 @@ class World {
   /** Empties everything between two tests. */
   async reset() {
     this.supabase.gateway.fail(undefined);
-    const statement = `truncate auth_sessions, refresh_runs, refresh_attempts, refresh_upstreams, refresh_slots, refresh_wishes,
-         refresh_tallies, refresh_hours, refresh_samples, refresh_alerts, refresh_messages, refresh_actions cascade;
-       update refresh_stock set counted_at = null, cost_ms = 0;
-       update refresh_watch set last_tick_at = null, events_since = null`;
+    const statement = `
+      truncate auth_sessions, refresh_runs, refresh_attempts, refresh_upstreams, refresh_slots, refresh_wishes,
+        refresh_tallies, refresh_hours, refresh_samples, refresh_alerts, refresh_messages, refresh_actions cascade;
+      update refresh_stock set counted_at = null, cost_ms = 0;
+      update refresh_watch set last_tick_at = null, events_since = null`;
     // What an earlier test left under way takes its locks in another order.
     const again = (error) => (error.code === "40P01" ? this.sql.query(statement) : Promise.reject(error));
     await this.sql.query(statement).catch(again);

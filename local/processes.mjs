@@ -67,9 +67,10 @@ export function processes() {
   const format = { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 };
   const list = execFileSync("ps", ["-A", "-ww", "-o", "pid=,ppid=,pgid=,stat=,args="], format);
   const rows = list.split("\n").map((line) => line.match(/^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/));
+  // With threads left ("l"), it has its ports still.
+  const hasEnded = (state) => state.startsWith("Z") && !state.includes("l");
   return rows
-    // Ended, but for those of whose threads ("l") some are not: such a one has its ports still.
-    .filter((row) => row && (!row[4].startsWith("Z") || row[4].includes("l")))
+    .filter((row) => row && !hasEnded(row[4]))
     .map(([, pid, parent, group, , command]) => ({
       pid: Number(pid),
       parent: Number(parent),

@@ -15,6 +15,9 @@ use crate::model::{Attempt, Code, Id, Moment, SECOND, Session, State};
 /// with its lease, a call.
 const OVERDUE: Moment = 5 * MINUTE;
 
+/// How much more while upstream is slow: a few thousand sessions need most of what the calls under way can do then.
+const OVERDUE_WHILE_SLOW: Moment = 2 * MINUTE;
+
 /// For how long a token that a Worker saw may be unwritten when it presents another session.
 const UNWRITTEN: Moment = 3 * SECOND + 2_000;
 
@@ -215,7 +218,7 @@ impl World {
             } else {
                 10 * MINUTE
             };
-            self.settings.settling() + beyond
+            self.settling() + beyond
         };
         let mut ends = self.weather.ends_of_trouble(died_at);
         if absent || self.checks.wronged.contains(&row) || ends.any(|end| end + settling(end) > died_at) {
@@ -246,9 +249,13 @@ impl World {
         }
     }
 
+    fn settling(&self) -> Moment {
+        self.settings.settling(self.weather.is_slow(self.moment))
+    }
+
     fn check_oldest(&mut self) {
         let moment = self.moment;
-        if moment <= self.weather.trouble_until() + self.settings.settling() {
+        if moment <= self.weather.trouble_until() + self.settling() {
             return;
         }
         let oldest = self
@@ -266,8 +273,13 @@ impl World {
         // Each Worker that died over it had it for as long as a lease lasts, and until the next tick.
         let died = self.abandoned_since(session, due_at) as i64;
         self.counts.longest_overdue_s = self.counts.longest_overdue_s.max(overdue);
+        let allowed = if self.weather.is_slow(moment) {
+            OVERDUE + OVERDUE_WHILE_SLOW
+        } else {
+            OVERDUE
+        };
         self.checks.hold(
-            overdue <= OVERDUE / SECOND + 150 * died,
+            overdue <= allowed / SECOND + 150 * died,
             "a session starves",
             || {
                 let up = &self.database.upstream;
@@ -292,7 +304,7 @@ impl World {
 
     /// Half a minute after a session was to be fresh.
     pub(super) fn check_wish(&mut self, row: Id, fresh_at: Moment) {
-        let calm = self.moment > self.weather.trouble_until() + self.settings.settling();
+        let calm = self.moment > self.weather.trouble_until() + self.settling();
         let session = self.database.session(row).expect("a row of this world");
         if !calm
             || session.state != State::Active

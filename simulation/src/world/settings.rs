@@ -90,9 +90,14 @@ impl Settings {
     }
 
     /// How long after trouble things may take to be as usual: the breaker, a late tick, the waits of sessions that
-    /// should still live, and the backlog at a rate that begins with a tenth and grows by a hundredth a second.
-    pub(super) fn settling(&self) -> Moment {
-        let backlog = 2.0 * self.sessions as f64 / self.policy.calls_per_second;
+    /// should still live, and the backlog at a rate that begins with a tenth and grows by a hundredth a second. A slow
+    /// upstream's is bound by calls under way, of four and a half seconds, in three quarters of each minute.
+    pub(super) fn settling(&self, slow: bool) -> Moment {
+        let mut pace = self.policy.calls_per_second;
+        if slow {
+            pace = pace.min(self.policy.max_in_flight as f64 * 7.0 / 8.0 / 4.5 * 0.75);
+        }
+        let backlog = 2.0 * self.sessions as f64 / pace;
         let ramp = ((0.01 + 0.02 * backlog).sqrt() - 0.1) / 0.01;
         10 * MINUTE + 2 * (ramp * 1e6) as Moment
     }

@@ -119,6 +119,13 @@ impl Weather {
         self.now.iter().find_map(|window| wanted(window.kind))
     }
 
+    /// Whether upstream is slow, or was within the hour.
+    pub(super) fn is_slow(&self, moment: Moment) -> bool {
+        let begun = self.windows.iter().take(self.next);
+        let mut slow = begun.filter(|window| window.kind == Kind::Slow);
+        slow.any(|window| window.to > moment - HOUR)
+    }
+
     /// When the last trouble that has begun ends or ended; slowness is none.
     pub(super) fn trouble_until(&self) -> Moment {
         self.trouble_until

@@ -313,7 +313,7 @@ test("who hangs up while the keys are fetched keeps nobody waiting, and costs no
   source.delay = 800;
   const leave = worker.callAndLeave("/api/auth/refresh", good);
   await world.until(() => source.asked.length > asked, "the source was not asked");
-  leave();
+  await leave();
   const started = performance.now();
   assert.equal((await status(good, "", worker)).status, 200);
   // It would have waited for five seconds.

@@ -176,19 +176,12 @@ test("a sign-in revives an expired session, by the database itself", async () =>
   assert.equal(renewed.calls[0].answer, "refreshed");
 });
 
-/** Hangs up, until workerd has taken notice: what it is asked afterwards it answers afterwards. */
-async function hangUp(leave) {
-  leave();
-  await sleep(100);
-  await world.worker.call("/healthz");
-}
-
 test("hazard 7: the work goes on when the user hangs up in the middle of it", WIDE, async () => {
   const session = await world.signIn();
   const release = session.hold();
   const leave = world.worker.callAndLeave("/api/auth/refresh", as("ana@example.com"));
   await world.until(() => session.calls.length > 0, "upstream was not asked");
-  await hangUp(leave);
+  await leave();
   release();
   await world.until(async () => (await world.row(session)).refresh_count === 1, "the refresh was dropped");
   assert.equal(await world.isInStep(session), true);
@@ -205,7 +198,7 @@ test(
     const releases = sessions.map((session) => session.hold());
     const leave = world.worker.callAndLeave("/api/internal/refresh-sessions", { "x-api-key": INTERNAL_KEY });
     await world.until(() => world.site.requests.length === 6, "upstream was not asked");
-    await hangUp(leave);
+    await leave();
     for (const release of releases) release();
     const { summary } = (await world.logged("run"))[0];
     assert.equal(summary.refreshed + summary.released, summary.claimed);

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { startBrowser } from "./support/browser.mjs";
 import {
   ask,
@@ -271,8 +270,7 @@ test("a refresh is ended and recorded though its asker went to another page", WI
     new URLSearchParams({ csrf }).toString(),
   );
   await world.until(() => session.calls.length === 1, "upstream was not asked");
-  leave();
-  await sleep(100);
+  await leave();
   release();
   await world.until(async () => (await actions()).length === 1, "nothing was recorded");
   assert.ok(await world.isInStep(session));

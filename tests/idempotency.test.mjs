@@ -55,7 +55,7 @@ test("a client that lost the answer gets it by its key, without a second call to
   const headers = { ...as(ANA), "idempotency-key": key };
   const leave = world.worker.callAndLeave("/api/auth/refresh", headers);
   await world.until(() => session.calls.length > 0, "upstream was not asked");
-  leave();
+  await leave();
   release();
   await world.until(async () => (await world.row(session)).refresh_count === 1, "the refresh was dropped");
   const { last_refresh_date: date } = await world.row(session);

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { startAimharder } from "../../local/aimharder.mjs";
 import { cpuTime, processes, until } from "../../local/processes.mjs";
 import { DEVELOPMENT_ISSUER, signToken, startSupabase } from "../../local/stack.mjs";
@@ -134,12 +135,19 @@ class Worker {
     return answer;
   }
 
-  /** Calls a route; the function that is answered hangs up: by a reset, since workerd takes no notice of less. */
+  /**
+   * Calls a route. The function that is answered hangs up, by a reset, since workerd takes no notice of less, and waits
+   * until it has: what it is asked later it answers later.
+   */
   callAndLeave(route, headers, json, body = json && JSON.stringify(json)) {
     const request = httpRequest(`${this.url}${route}`, { method: "POST", headers });
     request.on("error", () => {});
     request.end(body);
-    return () => request.socket.resetAndDestroy();
+    return async () => {
+      request.socket.resetAndDestroy();
+      await sleep(100);
+      await this.call("/healthz");
+    };
   }
 
   /** What the cron trigger does. */

@@ -3,10 +3,10 @@
 // asked; what nobody should ask is answered 501 and kept in `unexpected`.
 
 import { createHash } from "node:crypto";
-import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ANSWERS, answer, EXPIRED, LOGGED_OUT, UPDATE_ANSWERS } from "./aimharder/faults.mjs";
 import { firewallPage, JSON_TEXT, PAGE, shortPage } from "./aimharder/pages.mjs";
+import { createLastingServer } from "./server.mjs";
 
 const DAY_S = 24 * 60 * 60;
 
@@ -320,14 +320,12 @@ function hasBoth({ token, fingerprint }) {
 /** Starts the stand-in. Answers the site, with `url`, `refreshUrl`, `updateUrl` and `close()`. */
 export async function startAimharder({ port = 0, ...options } = {}) {
   const site = new Site(options);
-  const server = createServer((request, response) => {
+  const server = createLastingServer((request, response) => {
     site.handle(request, response).catch((error) => {
       site.unexpected.push(`the stand-in failed: ${error.message}`);
       response.destroy();
     });
   });
-  // workerd keeps its connections open for longer than Node's five seconds, and would meet closed ones.
-  server.keepAliveTimeout = 120_000;
   const listen = (on) =>
     new Promise((resolve, reject) => server.once("error", reject).listen(on, "127.0.0.1", resolve));
   await listen(port);

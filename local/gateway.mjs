@@ -2,6 +2,7 @@
 // answers on demand and keeps a record of calls.
 
 import http from "node:http";
+import { createLastingServer } from "./server.mjs";
 
 /**
  * `keys` maps each accepted API key to the token that PostgREST gets for it. `target()` is PostgREST's port.
@@ -12,9 +13,7 @@ import http from "node:http";
  */
 export async function startGateway({ port = 0, keys, target }) {
   const gateway = { calls: [], fail: (choose) => (gateway.choose = choose), choose: undefined };
-  const server = http.createServer((request, response) => serve(request, response, gateway, keys, target));
-  // workerd keeps its connections open for longer than Node's five seconds, and would meet closed ones.
-  server.keepAliveTimeout = 120_000;
+  const server = createLastingServer((request, response) => serve(request, response, gateway, keys, target));
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   gateway.port = server.address().port;
   gateway.url = `http://127.0.0.1:${gateway.port}`;

@@ -36,8 +36,7 @@ test(
       ensure({ ids: [held.id, fine.id], maxAgeSeconds: 60 }),
       ensure({ ids: [others.id, ...ids(slow)], maxAgeSeconds: 60 }),
     ];
-    // Answered, and not merely under way: else the last could find what is finished below.
-    const looks = (id) => world.callsOf("claim_sessions").filter(({ status, body }) => status && body.includes(id));
+    const looks = (id) => world.answeredCallsOf("claim_sessions").filter(({ body }) => body.includes(id));
     await world.until(() => looks(held.id).length >= 2 && looks(others.id).length > 0, "not all were looked at");
     await sleep(1000);
     await finish(world.sql, holder, [

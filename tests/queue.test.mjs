@@ -102,7 +102,7 @@ test("a message that is lost costs a minute at the most: the next tick wakes aga
   // A run for each thirty that were left: a helper that is still on its way would reach into the next test.
   await world.until(() => triggers().length === 1 + Math.ceil(remaining / 30), "not all helpers came");
   assert.deepEqual(presented(sessions), [1]);
-  await world.untilInStep(sessions);
+  assert.deepEqual(await world.outOfStep(sessions), []);
 });
 
 test("doubled, late and needless messages do no harm", WIDE, async () => {

@@ -1,7 +1,7 @@
 // Somebody to tell of alerts, events and ticks: an HTTP server on loopback that keeps what it is sent, and misbehaves on
 // demand.
 
-import { createServer } from "node:http";
+import { createLastingServer } from "../../local/server.mjs";
 
 /**
  * Starts one. `behave((message, request) => answer)` says how it answers: a status, or `{ status, headers, wait }`, with
@@ -11,9 +11,7 @@ export async function startReceiver() {
   const receiver = { requests: [], taken: [] };
   receiver.behave = (choose = () => 204) => (receiver.choose = choose);
   receiver.behave();
-  const server = createServer((request, response) => serve(receiver, request, response));
-  // workerd keeps its connections open for longer than Node's five seconds, and would meet closed ones.
-  server.keepAliveTimeout = 120_000;
+  const server = createLastingServer((request, response) => serve(receiver, request, response));
   const listen = (port) =>
     new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   await listen(0);

@@ -1,8 +1,8 @@
 // Access tokens of every kind: well made, and forged. And a source of keys, as Supabase Auth is one.
 
 import { constants, generateKeyPairSync, randomUUID, sign } from "node:crypto";
-import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createLastingServer } from "../../local/server.mjs";
 
 const KINDS = {
   RS256: { generate: () => generateKeyPairSync("rsa", { modulusLength: 2048 }), hash: "sha256" },
@@ -42,15 +42,13 @@ export function createKey(alg, kid = randomUUID()) {
 /** Serves a key set, and counts who asks. `fault`: what to answer in its place, `{ status, body, location }`; `delay`: ms. */
 export async function startKeySource(keys) {
   const source = { keys, asked: [], fault: undefined, delay: 0 };
-  const server = createServer(async (request, response) => {
+  const server = createLastingServer(async (request, response) => {
     source.asked.push({ url: request.url, headers: request.headers });
     await sleep(source.delay);
     const { status = 200, body = JSON.stringify({ keys: source.keys }), location } = source.fault ?? {};
     if (location) response.setHeader("location", location);
     response.writeHead(status, { "content-type": "application/json" }).end(body);
   });
-  // workerd keeps its connections open for longer than Node's five seconds, and would meet closed ones.
-  server.keepAliveTimeout = 120_000;
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   source.url = `http://127.0.0.1:${server.address().port}/auth/v1/.well-known/jwks.json`;
   source.stop = async () => {

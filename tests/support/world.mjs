@@ -272,6 +272,11 @@ class World {
     return this.supabase.gateway.calls.filter((call) => call.path.endsWith(`/${name}`));
   }
 
+  /** Those that were answered: one that is only on its way may come behind whatever is done next. */
+  answeredCallsOf(name) {
+    return this.callsOf(name).filter(({ status }) => status);
+  }
+
   /** Breaks the first `times` calls of a function. */
   breakCalls(name, fault, times = Infinity) {
     let broken = 0;
@@ -308,11 +313,6 @@ class World {
     const { rows } = await this.sql.query("select id, aimharder_token from auth_sessions");
     const tokens = new Map(rows.map((row) => [row.id, row.aimharder_token]));
     return sessions.filter((session) => !session.alive || !session.accepts(tokens.get(session.id)));
-  }
-
-  /** For runs that nobody waits for: what upstream has answered already may not be written yet. */
-  async untilInStep(sessions) {
-    await this.until(async () => (await this.outOfStep(sessions)).length === 0, "not all answers were written");
   }
 
   /** For tests with one fault after the other: upstream's trouble never keeps the next call from it, nor casts doubt. */

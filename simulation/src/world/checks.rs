@@ -15,8 +15,8 @@ use crate::model::{Attempt, Code, Id, Moment, SECOND, Session, State};
 /// with its lease, a call.
 const OVERDUE: Moment = 5 * MINUTE;
 
-/// How much more while upstream is slow: a few thousand sessions need most of what the calls under way can do then.
-const OVERDUE_WHILE_SLOW: Moment = 2 * MINUTE;
+/// The same while upstream is slow: a few thousand sessions need most of what the calls under way can do then.
+const OVERDUE_WHILE_SLOW: Moment = 7 * MINUTE;
 
 /// For how long a token that a Worker saw may be unwritten when it presents another session.
 const UNWRITTEN: Moment = 3 * SECOND + 2_000;
@@ -212,13 +212,14 @@ impl World {
         }
         let absent = self.people.absent_until[row.0 as usize - 1] > alive_at;
         // While it should still live, tries are five minutes apart at the most, beyond that a quarter of an hour.
+        let usual = self.settling();
         let settling = |end: Moment| {
             let beyond = if end - alive_at < SHORTEST_LIFE {
                 0
             } else {
                 10 * MINUTE
             };
-            self.settling() + beyond
+            usual + beyond
         };
         let mut ends = self.weather.ends_of_trouble(died_at);
         if absent || self.checks.wronged.contains(&row) || ends.any(|end| end + settling(end) > died_at) {
@@ -274,7 +275,7 @@ impl World {
         let died = self.abandoned_since(session, due_at) as i64;
         self.counts.longest_overdue_s = self.counts.longest_overdue_s.max(overdue);
         let allowed = if self.weather.is_slow(moment) {
-            OVERDUE + OVERDUE_WHILE_SLOW
+            OVERDUE_WHILE_SLOW
         } else {
             OVERDUE
         };

@@ -36,6 +36,7 @@ pub(super) struct Weather {
     next: usize,
     now: Vec<Window>,
     trouble_until: Moment,
+    slow_until: Moment,
 }
 
 impl Weather {
@@ -84,15 +85,18 @@ impl Weather {
             next: 0,
             now: Vec::new(),
             trouble_until: Moment::MIN / 2,
+            slow_until: Moment::MIN / 2,
         }
     }
 
     /// To be called with moments that never go back.
     pub(super) fn advance(&mut self, moment: Moment) {
         while let Some(window) = self.windows.get(self.next).filter(|window| window.from <= moment) {
-            if window.kind != Kind::Slow {
-                self.trouble_until = self.trouble_until.max(window.to);
-            }
+            let until = match window.kind {
+                Kind::Slow => &mut self.slow_until,
+                _ => &mut self.trouble_until,
+            };
+            *until = (*until).max(window.to);
             self.now.push(*window);
             self.next += 1;
         }
@@ -121,9 +125,7 @@ impl Weather {
 
     /// Whether upstream is slow, or was within the hour.
     pub(super) fn is_slow(&self, moment: Moment) -> bool {
-        let begun = self.windows.iter().take(self.next);
-        let mut slow = begun.filter(|window| window.kind == Kind::Slow);
-        slow.any(|window| window.to > moment - HOUR)
+        self.slow_until > moment - HOUR
     }
 
     /// When the last trouble that has begun ends or ended; slowness is none.
